@@ -1,0 +1,15 @@
+#ifndef VH_BASE_ENV_PRIV_H
+#define VH_BASE_ENV_PRIV_H
+
+#include <vhive/env.h>
+
+struct vh_env {
+    char *state_dir, *run_dir, *libexec_dir;
+    vh_log_fn log;
+    void *log_arg;
+    vh_log_level log_level;
+    vh_progress_fn progress;
+    void *progress_arg;
+};
+
+#endif

@@ -1,0 +1,150 @@
+#include "flow.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "auto.h"
+#include "clock.h"
+
+/* A background step under way. */
+struct task {
+    const vh__step *step;
+    void *ctx;
+    const vh__wait *wait;
+    pthread_t thread;
+    int64_t start_ns, end_ns;
+    int rc;
+    vh_error err;
+    size_t index; /* in the table */
+    bool joined;
+};
+
+struct flow {
+    const vh__step *steps;
+    void *ctx;
+    vh_phases *phases;
+    bool *done; /* per step: run and succeeded */
+    struct task tasks[VH_FLOW_BACKGROUND_MAX];
+    size_t ntasks;
+};
+
+static void add_phase(struct flow *f, const char *prefix, const char *id, int64_t start, int64_t end, bool critical)
+{
+    char name[VH_PHASE_ID];
+
+    if (!f->phases)
+        return;
+    snprintf(name, sizeof(name), "%s%s", prefix, id);
+    vh_phases_add(f->phases, name, start, end, critical);
+}
+
+static void *task_main(void *arg)
+{
+    struct task *t = arg;
+
+    t->rc = t->step->run(t->ctx, t->wait, &t->err);
+    t->end_ns = vh__clock_mono_ns();
+    return NULL;
+}
+
+static int start_task(struct flow *f, size_t index, const vh__wait *w, vh_error *err)
+{
+    struct task *t = &f->tasks[f->ntasks];
+    int rc;
+
+    if (f->ntasks == VH_FLOW_BACKGROUND_MAX)
+        return vh_error_set(err, VH_ELIMIT, "more than %d background steps", VH_FLOW_BACKGROUND_MAX);
+    *t = (struct task){ .step = &f->steps[index], .ctx = f->ctx, .wait = w, .index = index,
+                        .start_ns = vh__clock_mono_ns() };
+    rc = pthread_create(&t->thread, NULL, task_main, t);
+    if (rc)
+        return vh_error_set(err, -rc, "start thread");
+    f->ntasks++;
+    return 0;
+}
+
+/* Waits for |t|. The wait is a critical phase of its own if there was one to speak of. */
+static int join_task(struct flow *f, struct task *t, vh_error *err)
+{
+    int64_t from = vh__clock_mono_ns();
+
+    if (t->joined)
+        return 0;
+    pthread_join(t->thread, NULL);
+    t->joined = true;
+    add_phase(f, "", t->step->id, t->start_ns, t->end_ns, false);
+    add_phase(f, "wait-", t->step->id, from, vh__clock_mono_ns(), true);
+    f->done[t->index] = t->rc == 0;
+    if (t->rc && err) {
+        *err = t->err;
+        (void)vh_error_wrap(err, "%s", t->step->id); /* the code is t->rc */
+    }
+    return t->rc;
+}
+
+static int join_named(struct flow *f, const char *id, vh_error *err)
+{
+    for (size_t i = 0; i < f->ntasks; i++)
+        if (strcmp(f->tasks[i].step->id, id) == 0)
+            return join_task(f, &f->tasks[i], err);
+    return 0; /* skipped */
+}
+
+static int run_step(struct flow *f, size_t i, const vh__wait *w, vh_error *err)
+{
+    const vh__step *s = &f->steps[i];
+    int64_t start;
+    int rc;
+
+    if (s->skip && s->skip(f->ctx))
+        return 0;
+    if (s->after) {
+        rc = join_named(f, s->after, err);
+        if (rc)
+            return rc;
+    }
+    if (s->background) {
+        rc = start_task(f, i, w, err);
+        return rc && err ? (vh_error_wrap(err, "%s", s->id), rc) : rc;
+    }
+    start = vh__clock_mono_ns();
+    rc = s->run(f->ctx, w, err);
+    add_phase(f, "", s->id, start, vh__clock_mono_ns(), true);
+    f->done[i] = rc == 0;
+    if (rc && err)
+        (void)vh_error_wrap(err, "%s", s->id); /* the code is rc */
+    return rc;
+}
+
+int vh__flow_run(const vh__step *steps, size_t n, void *ctx, const vh__wait *w, vh_phases *phases, vh_error *err)
+{
+    bool done[VH_FLOW_STEPS_MAX] = { false };
+    struct flow f = { .steps = steps, .ctx = ctx, .phases = phases, .done = done };
+    int rc = 0;
+
+    if (n > VH_FLOW_STEPS_MAX)
+        return vh_error_set(err, VH_ELIMIT, "flow of %zu steps: at most %d", n, VH_FLOW_STEPS_MAX);
+    if (phases && phases->begin_ns == 0)
+        phases->begin_ns = vh__clock_mono_ns();
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = run_step(&f, i, w, err);
+    for (size_t i = 0; i < f.ntasks; i++) {
+        int brc = join_task(&f, &f.tasks[i], rc ? NULL : err);
+
+        rc = rc ? rc : brc;
+    }
+    if (rc)
+        for (size_t i = n; i-- > 0;)
+            if (done[i] && steps[i].undo)
+                steps[i].undo(ctx);
+    return rc;
+}
+
+void vh__flow_undo(const vh__step *steps, size_t n, void *ctx)
+{
+    for (size_t i = n; i-- > 0;)
+        if (steps[i].undo && !(steps[i].skip && steps[i].skip(ctx)))
+            steps[i].undo(ctx);
+}
