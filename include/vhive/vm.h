@@ -1,0 +1,148 @@
+/*
+ * vh_vms: functions in microVMs. A run starts a VM for an image, either by booting it or by restoring a snapshot,
+ * waits until the function is ready, and owns it until it is stopped.
+ *
+ *     vh_run_options o = VH_RUN_OPTIONS_INIT;
+ *     o.image = "oci:build/functions/hello";
+ *     o.engine = VH_ENGINE_REAP;
+ *     vh_vm *vm;
+ *     if (vh_vm_run(vms, &o, NULL, &vm, &err) == 0) {
+ *         ... connect to vh_vm_address(vm), port vh_vm_port(vm) ...
+ *         vh_vm_stop(vm, NULL, NULL);
+ *         vh_vm_free(vm);
+ *     }
+ *
+ * Threads: a vh_vms may be used by all threads; one vh_vm by one thread at a time, except vh_vm_kill().
+ * A VM made here dies with the process that made it: its shim sees the socket close.
+ */
+#ifndef VHIVE_VM_H
+#define VHIVE_VM_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdbool.h>
+#include <vhive/attr.h>
+#include <vhive/env.h>
+#include <vhive/error.h>
+#include <vhive/phases.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct vh_vms vh_vms;
+typedef struct vh_vm vh_vm;
+
+/** How a VM comes up. */
+typedef enum vh_engine {
+    VH_ENGINE_AUTO = 0, /**< reap if a working set is recorded, else record one; boots and saves first if need be */
+    VH_ENGINE_BOOT,     /**< boots, whatever snapshots there are */
+    VH_ENGINE_FILE,     /**< restores; the VMM maps the memory file */
+    VH_ENGINE_UFFD,     /**< restores; each page is installed when it is first touched */
+    VH_ENGINE_REAP,     /**< restores; records the touched pages the first time, installs them ahead from then on */
+} vh_engine;
+
+/** Name of an engine: "auto", "boot", "file", "uffd", "reap". */
+VH_API const char *vh_engine_name(vh_engine engine);
+/** Engine of a name; VH_EINVALID naming the choices. */
+VH_API VH_MUST_CHECK int vh_engine_parse(const char *name, vh_engine *engine, vh_error *err);
+
+/** Which of the function's output streams a piece is from. */
+typedef enum vh_stream { VH_STREAM_STDOUT = 1, VH_STREAM_STDERR = 2 } vh_stream;
+
+/** Output of the function. Called on a thread of the VM's, one call at a time, never after vh_vm_free() returned. */
+typedef void (*vh_output_fn)(vh_stream stream, const void *bytes, size_t n, void *arg);
+
+typedef struct vh_run_options {
+    size_t size;            /**< sizeof(vh_run_options) */
+    const char *image;      /**< image reference, required */
+    const char *const *env; /**< NULL-terminated "KEY=VALUE" list added to the image's environment; NULL: none */
+    uint16_t port;          /**< the function's TCP port; 0: the image's exposed port */
+    uint32_t memory_mib;    /**< guest memory; 0: the configured default (256) */
+    uint32_t cpus;          /**< virtual CPUs; 0: the configured default (1) */
+    vh_engine engine;
+    const char *accel;      /**< "auto", "kvm" or "tcg"; NULL: configured */
+    const char *label;      /**< names the snapshot that is saved or restored; NULL: none */
+    vh_output_fn output;    /**< NULL: output is kept only for error messages (its last 8 KiB) */
+    void *output_arg;
+} vh_run_options;
+
+#define VH_RUN_OPTIONS_INIT { .size = sizeof(vh_run_options) }
+
+/**
+ * Starts a function and returns once it is ready to be connected to. Restoring engines without a snapshot boot, save
+ * one and then restore it, saying so in the log. Strings are copied. On success the caller owns |*vm|.
+ * Default deadline: the configured boot deadline.
+ * Errors: VH_EIMAGE, VH_EMISSING (a program, device or privilege is missing), VH_EGUEST (the function ended or did
+ * not open its port: its last lines are in the message), VH_EVMM, VH_ECORRUPT, VH_ETIMEDOUT, VH_ECANCELED. On error
+ * nothing is left behind.
+ */
+VH_API VH_MUST_CHECK int vh_vm_run(vh_vms *vms, const vh_run_options *opts, const vh_call *call, vh_vm **vm,
+                                   vh_error *err);
+
+/**
+ * Boots the function, waits for readiness, saves a snapshot and stops it. |id| (at least 72 bytes) gets its id.
+ * A snapshot of the same key that exists already is kept, and its id returned, unless |again| is set.
+ */
+VH_API VH_MUST_CHECK int vh_vm_snapshot_create(vh_vms *vms, const vh_run_options *opts, bool again,
+                                               const vh_call *call, char *id, vh_error *err);
+
+/** Ids and addresses; borrowed, valid for the life of |vm|. */
+VH_API const char *vh_vm_id(const vh_vm *vm);
+VH_API const char *vh_vm_address(const vh_vm *vm); /**< IPv4 address, reachable from the host */
+VH_API uint16_t vh_vm_port(const vh_vm *vm);
+/** Engine that brought it up (never AUTO), and the id of the snapshot it came from ("" after a boot). */
+VH_API vh_engine vh_vm_engine(const vh_vm *vm);
+VH_API const char *vh_vm_snapshot_id(const vh_vm *vm);
+/** Phases of its start, from vh_vm_run()'s entry to its return; the caller may add its own (connect, request). */
+VH_API vh_phases *vh_vm_phases(vh_vm *vm);
+
+/** Figures of a running VM. */
+typedef struct vh_vm_stats {
+    size_t size;              /**< in: sizeof(vh_vm_stats) */
+    uint64_t faults;          /**< pages served on demand */
+    uint64_t residual_faults; /**< of them, after the working set was installed: pages it lacked */
+    uint64_t ws_pages;        /**< pages of the recorded working set, 0 without one */
+    uint64_t installed_pages; /**< pages installed ahead, zero pages included */
+    uint64_t bytes_read;      /**< bytes the VMM and the fault engine read from storage (/proc/PID/io) */
+    uint64_t vmm_pss_kib;     /**< proportional set size of the VMM */
+    bool recording;           /**< this run records the working set */
+} vh_vm_stats;
+
+/** Reads the figures of |vm|. VH_ESTATE when it has ended. Default deadline 5 s. */
+VH_API VH_MUST_CHECK int vh_vm_stats_get(vh_vm *vm, const vh_call *call, vh_vm_stats *stats, vh_error *err);
+
+/**
+ * Ends the recording of a first restore with the reap engine and stores the working set beside the snapshot. Call it
+ * after the first response. A no-op when nothing is recorded; vh_vm_stop() does it otherwise.
+ */
+VH_API VH_MUST_CHECK int vh_vm_record_end(vh_vm *vm, const vh_call *call, vh_error *err);
+
+/** How a VM ended. */
+typedef struct vh_vm_exit {
+    bool ended;
+    bool function;    /**< the function ended by itself; else the VM died */
+    int code;         /**< the function's exit code, 128 + signal */
+    char reason[256]; /**< for people */
+} vh_vm_exit;
+
+/** Blocks until |vm| ends by itself or the call's bounds are over. */
+VH_API VH_MUST_CHECK int vh_vm_wait(vh_vm *vm, const vh_call *call, vh_vm_exit *exit, vh_error *err);
+
+/**
+ * Stops |vm|: asks the function to end (the image's stop signal), gives it the configured grace period, kills it
+ * then, and releases everything. Afterwards only vh_vm_free() and the accessors may be called. Default deadline 10 s;
+ * whatever is returned, the VM is gone.
+ */
+VH_API int vh_vm_stop(vh_vm *vm, const vh_call *call, vh_error *err);
+
+/** Kills the VM at once, from any thread; the blocking call on it, if any, returns. */
+VH_API void vh_vm_kill(vh_vm *vm);
+
+/** Frees |vm|, killing it first if it runs. NULL is fine. */
+VH_API void vh_vm_free(vh_vm *vm);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
