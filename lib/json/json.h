@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <cJSON.h>
+#include <cjson/cJSON.h>
 #include <vhive/error.h>
 
 #include "buf.h"
