@@ -60,6 +60,13 @@ static inline void vh__fd_close(int *fd)
         (void)close(vh_steal_fd(fd)); /* nothing to do about it */
 }
 
+/** Calls something whose result must be looked at, and does not: always with a reason beside it. */
+#define vh_ignore(call)                                                                                                \
+    do {                                                                                                               \
+        if (call) {                                                                                                    \
+        }                                                                                                              \
+    } while (0)
+
 #define VH_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define VH_MIN(a, b)    ((a) < (b) ? (a) : (b))
 #define VH_MAX(a, b)    ((a) > (b) ? (a) : (b))

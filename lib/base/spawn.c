@@ -76,6 +76,14 @@ static int child_fds(const vh__spawn_options *o, int report)
     return report;
 }
 
+/* What is dropped from the bounding set is not regained by the exec of a root program. */
+static void child_limit_caps(uint64_t keep, int report)
+{
+    for (int cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
+        if (!(keep >> cap & 1) && prctl(PR_CAPBSET_DROP, cap) < 0)
+            child_fail(report, "drop capabilities");
+}
+
 static _Noreturn void child_main(const vh__spawn_options *o, int report)
 {
     sigset_t none;
@@ -94,6 +102,8 @@ static _Noreturn void child_main(const vh__spawn_options *o, int report)
         if (setrlimit(RLIMIT_NOFILE, &r) < 0)
             child_fail(report, "limit descriptors");
     }
+    if (o->limit_caps)
+        child_limit_caps(o->keep_caps, report);
     for (int s = 1; s < NSIG; s++)
         (void)signal(s, SIG_DFL); /* fails for SIGKILL, SIGSTOP and libc's own, which need none */
     sigemptyset(&none);

@@ -28,6 +28,8 @@ typedef struct vh__spawn_options {
     bool die_with_parent; /* SIGKILL when the spawning thread ends; lost when the child changes its credentials */
     int netns_fd;       /* network namespace to enter; 0: none (descriptor 0 is never one of ours) */
     uint64_t nofile;    /* RLIMIT_NOFILE, 0: the parent's */
+    bool limit_caps;    /* a program run as root gets the capabilities in |keep_caps| alone */
+    uint64_t keep_caps; /* bits 1 << CAP_... */
 } vh__spawn_options;
 
 typedef struct vh__process {
