@@ -78,6 +78,7 @@ VH_API VH_MUST_CHECK int vh_env_new(const vh_env_options *opts, vh_env **env, vh
 /** Frees |env|; NULL is fine. */
 VH_API void vh_env_free(vh_env *env);
 
+/** The directories in force; borrowed, valid for the life of |env|. */
 VH_API const char *vh_env_state_dir(const vh_env *env);
 VH_API const char *vh_env_run_dir(const vh_env *env);
 VH_API const char *vh_env_libexec_dir(const vh_env *env);
