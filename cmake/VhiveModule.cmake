@@ -2,8 +2,8 @@
 #
 # One object library per folder under lib/. A module may use only modules declared before it, so the graph is
 # acyclic by construction; only the folders of declared modules are on its include path, so an undeclared include
-# does not compile. The declarations are kept in global properties: tests/guards/layering reads them from
-# modules.txt in the build folder, and docs/architecture.md's diagram is generated from the same lines.
+# does not compile. tests/guards/layering.py and the diagram in docs/architecture.md read the same lines
+# (scripts/modules.py), so names are written out there, not computed.
 define_property(GLOBAL PROPERTY VHIVE_MODULES BRIEF_DOCS "modules in order" FULL_DOCS "modules in order")
 
 function(vhive_module name)
@@ -23,7 +23,6 @@ function(vhive_module name)
     set_property(GLOBAL APPEND PROPERTY VHIVE_MODULES ${name})
     set_property(GLOBAL PROPERTY VHIVE_DEPS_${name} "${M_DEPS}")
     set_property(GLOBAL PROPERTY VHIVE_LIBS_${name} "${M_LIBS}")
-    set_property(GLOBAL APPEND_STRING PROPERTY VHIVE_MODULES_TEXT "${name}: ${M_DEPS}\n")
 endfunction()
 
 # All modules that `out` needs: the named ones and everything below them.
@@ -52,5 +51,13 @@ function(vhive_link target)
         target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/lib/${m})
         get_property(libs GLOBAL PROPERTY VHIVE_LIBS_${m})
         target_link_libraries(${target} PRIVATE ${libs})
+    endforeach()
+endfunction()
+
+# vhive_uses(TARGET mod...): declares that TARGET includes headers of the modules without their objects, because it is
+# built for another world (agent, preload library).
+function(vhive_uses target)
+    foreach(m IN LISTS ARGN)
+        target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/lib/${m})
     endforeach()
 endfunction()
