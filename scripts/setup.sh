@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+set -euo pipefail
+
+usage() {
+    cat <<'END'
+usage: scripts/setup.sh [--no-install] [--for build|run|test]
+
+Sees to it that this machine (Debian 12, amd64) has what vHive needs: packages are installed by apt-get, and the guest
+kernel's package is downloaded, never installed, into ${VHIVE_CACHE:-/var/cache/vhive}. Where all is there it does
+nothing and needs neither network nor root.
+
+  --for WHAT     build: compile everything; run: also run functions (default); test: also run the tests
+  --no-install   touch nothing; name what is missing and exit with code 1
+
+examples:
+  sudo scripts/setup.sh
+  scripts/setup.sh --no-install --for test
+END
+}
+
+# The one list of packages. Each level holds those before it.
+for_build=(gcc g++ libc6-dev binutils cmake ninja-build pkg-config python3 musl-tools linux-libc-dev
+    libcjson-dev libyaml-dev libssl-dev libarchive-dev libsquashfs-dev libcurl4-openssl-dev libnl-3-dev
+    libnl-route-3-dev libnftables-dev liburing-dev libxxhash-dev libuv1-dev libnghttp2-dev libprotobuf-c-dev
+    protobuf-c-compiler libzstd-dev libcmocka-dev)
+for_run=(qemu-system-x86)
+for_test=(git iproute2 nftables procps shellcheck)
+kernel=linux-image-cloud-amd64 # depends on the package of the current kernel
+cache=${VHIVE_CACHE:-/var/cache/vhive}
+
+die() {
+    printf 'setup.sh: %s\n' "$*" >&2
+    exit 1
+}
+
+# missing_packages NAME...: those that are not installed, one a line.
+missing_packages() {
+    local installed
+    installed=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "$@" 2>/dev/null |
+        awk '$2 == "installed" { print $1 }') || true # it fails when one is unknown
+    printf '%s\n' "$@" | grep -vxF -f <(printf '%s\n' "$installed") || true # all are there
+}
+
+have_kernel() {
+    compgen -G "$cache/linux-image-*-cloud-amd64_*_amd64.deb" >/dev/null
+}
+
+download_kernel() {
+    local package
+    package=$(apt-cache depends "$kernel" | awk '/Depends: linux-image-[0-9]/ { print $2; exit }')
+    [[ $package ]] || die "apt knows no package $kernel: add Debian's main archive to its sources"
+    mkdir -p "$cache"
+    (cd "$cache" && apt-get download "$package")
+}
+
+install=1 level=run
+while (($#)); do
+    case $1 in
+        --no-install) install=0 ;;
+        --for)
+            level=${2:-}
+            shift $(($# > 1))
+            ;;
+        -h | --help) usage; exit 0 ;;
+        *) usage >&2; exit 2 ;;
+    esac
+    shift
+done
+case $level in
+    build) want=("${for_build[@]}") ;;
+    run) want=("${for_build[@]}" "${for_run[@]}") ;;
+    test) want=("${for_build[@]}" "${for_run[@]}" "${for_test[@]}") ;;
+    *) usage >&2; exit 2 ;;
+esac
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+    die "not a Debian system: install by hand what Debian calls ${want[*]}, and build with cmake"
+fi
+[[ $(dpkg --print-architecture) == amd64 ]] || die "vHive runs on amd64 only"
+
+mapfile -t missing < <(missing_packages "${want[@]}")
+need_kernel=0
+if [[ $level != build ]] && ! have_kernel; then
+    need_kernel=1
+fi
+if ((${#missing[@]} == 0 && !need_kernel)); then
+    exit 0
+fi
+
+if ((!install)); then
+    ((${#missing[@]} == 0)) || echo "missing packages: ${missing[*]}"
+    ((!need_kernel)) || echo "missing: the package behind $kernel, as a file in $cache"
+    echo "sudo scripts/setup.sh --for $level gets them"
+    exit 1
+fi
+((EUID == 0)) || die "not root: use sudo, or have an administrator install ${missing[*]:-the guest kernel}"
+
+export DEBIAN_FRONTEND=noninteractive
+apt-get update
+((${#missing[@]} == 0)) || apt-get install -y --no-install-recommends "${missing[@]}"
+((!need_kernel)) || download_kernel
