@@ -41,7 +41,7 @@ typedef struct vh__journal_entry vh__journal_entry;
  * orders to delete. The caller owns |*j| (vh__journal_free()).
  */
 VH_MUST_CHECK int vh__journal_open(const char *dir, vh__journal **j, vh_error *err);
-/** Frees |j|; entries may outlive it. NULL is fine. */
+/** Frees |j|; its entries must have been ended or abandoned. NULL is fine. */
 void vh__journal_free(vh__journal *j);
 
 /**
