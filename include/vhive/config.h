@@ -77,6 +77,12 @@ VH_API const char *vh_config_env_name(const vh_config_key *key, char name[VH_CON
 /** Writes the name of |key|'s flag, "log-level", into |name| and returns it. */
 VH_API const char *vh_config_flag_name(const vh_config_key *key, char name[VH_CONFIG_NAME_MAX]);
 
+/**
+ * How many letters have to be put in, taken out or exchanged to make |b| of |a|: for "did you mean". Words of
+ * VH_CONFIG_NAME_MAX letters and more are far from everything.
+ */
+VH_API unsigned vh_config_distance(const char *a, const char *b);
+
 /** Makes a configuration of defaults. On success the caller owns |*config| (vh_config_free()). 0 or -ENOMEM. */
 VH_API VH_MUST_CHECK int vh_config_new(vh_config **config, vh_error *err);
 /** Frees |config|; NULL is fine. */

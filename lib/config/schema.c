@@ -1,0 +1,117 @@
+#include "config_priv.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "auto.h"
+
+#define MIB (1ULL << 20)
+#define GIB (1ULL << 30)
+#define SEC 1000ULL
+
+/* Keys of one section stand together: the dump writes a section once. */
+const vh_config_key vh__config_keys[VH_CONFIG_KEYS] = {
+    { "state_dir", VH_CONFIG_PATH, "/var/lib/vhive", 0, 0, NULL, "directory of images, snapshots and guest kernels" },
+    { "run_dir", VH_CONFIG_PATH, "/run/vhive", 0, 0, NULL, "directory of sockets and running VMs" },
+    { "libexec_dir", VH_CONFIG_PATH, "", 0, 0, NULL,
+      "directory of shim, agent and preload library; empty: found beside the program" },
+
+    { "log.level", VH_CONFIG_ENUM, "info", 0, 0, "error|warn|info|debug", "least severe records that are written" },
+    { "log.format", VH_CONFIG_ENUM, "text", 0, 0, "text|json|logfmt", "form of log records" },
+
+    { "vmm.qemu", VH_CONFIG_STRING, "qemu-system-x86_64", 0, 0, NULL, "QEMU, by path or by name in PATH" },
+    { "vmm.accel", VH_CONFIG_ENUM, "auto", 0, 0, "auto|kvm|tcg", "acceleration; auto: KVM where it is real, else TCG" },
+    { "vmm.uid_base", VH_CONFIG_UINT, "900000", 1, 4000000000, NULL, "the VMM of lease N runs as user id base + N" },
+
+    { "guest.kernel", VH_CONFIG_PATH, "", 0, 0, NULL, "guest kernel (bzImage or vmlinux); empty: that of the package" },
+    { "guest.modules", VH_CONFIG_PATH, "", 0, 0, NULL, "modules of guest.kernel; empty: those of the package" },
+    { "guest.package", VH_CONFIG_STRING, "linux-image-cloud-amd64", 0, 0, NULL,
+      "Debian package that is unpacked (never installed) for kernel and modules" },
+    { "guest.dir", VH_CONFIG_PATH, "", 0, 0, NULL, "directory of unpacked kernels; empty: guest below state_dir" },
+
+    { "function.memory", VH_CONFIG_BYTES, "256M", 64 * MIB, 64 * GIB, NULL, "guest memory" },
+    { "function.cpus", VH_CONFIG_UINT, "1", 1, 32, NULL, "virtual CPUs" },
+    { "function.tmpfs", VH_CONFIG_BYTES, "0", 0, 64 * GIB, NULL,
+      "limit of the writable layer, which lives in guest memory; 0: half of it" },
+
+    { "net.pool", VH_CONFIG_CIDR, "198.18.0.0/15", 8, 28, NULL, "network that functions' addresses are taken from" },
+    { "net.egress", VH_CONFIG_ENUM, "public", 0, 0, "public|none", "what functions may reach by themselves" },
+    { "net.allow_private", VH_CONFIG_BOOL, "false", 0, 0, NULL, "let functions reach private networks too" },
+
+    { "timeout.hello", VH_CONFIG_DURATION, "20s", 100, 3600 * SEC, NULL, "guest agent's first word after a boot" },
+    { "timeout.ready", VH_CONFIG_DURATION, "60s", 100, 3600 * SEC, NULL, "function opening its port" },
+    { "timeout.boot", VH_CONFIG_DURATION, "120s", 100, 3600 * SEC, NULL, "whole start of a function" },
+    { "timeout.restore", VH_CONFIG_DURATION, "30s", 100, 3600 * SEC, NULL, "restore of a snapshot" },
+    { "timeout.stop", VH_CONFIG_DURATION, "10s", 0, 3600 * SEC, NULL, "function ending after its stop signal" },
+
+    { "image.max_bytes", VH_CONFIG_BYTES, "16G", MIB, 1024 * GIB, NULL, "unpacked size of an image" },
+    { "image.max_entries", VH_CONFIG_UINT, "1000000", 1, 100000000, NULL, "files, directories and links of an image" },
+};
+
+_Static_assert(VH_ARRAY_LEN(vh__config_keys) == VH_CONFIG_KEYS, "count of keys");
+
+const vh_config_key *vh_config_key_at(size_t i)
+{
+    return i < VH_CONFIG_KEYS ? &vh__config_keys[i] : NULL;
+}
+
+const vh_config_key *vh_config_key_find(const char *name)
+{
+    for (size_t i = 0; i < VH_CONFIG_KEYS; i++)
+        if (strcmp(vh__config_keys[i].name, name) == 0)
+            return &vh__config_keys[i];
+    return NULL;
+}
+
+const vh_config_key *vh_config_key_of_flag(const char *flag, size_t n)
+{
+    char name[VH_CONFIG_NAME_MAX];
+
+    for (size_t i = 0; i < VH_CONFIG_KEYS; i++) {
+        vh_config_flag_name(&vh__config_keys[i], name);
+        if (strlen(name) == n && strncmp(name, flag, n) == 0)
+            return &vh__config_keys[i];
+    }
+    return NULL;
+}
+
+const char *vh_config_env_name(const vh_config_key *key, char name[VH_CONFIG_NAME_MAX])
+{
+    snprintf(name, VH_CONFIG_NAME_MAX, "VHIVE_%s", key->name);
+    for (char *p = name; *p; p++)
+        *p = *p == '.' ? '_' : (char)toupper((unsigned char)*p);
+    return name;
+}
+
+const char *vh_config_flag_name(const vh_config_key *key, char name[VH_CONFIG_NAME_MAX])
+{
+    snprintf(name, VH_CONFIG_NAME_MAX, "%s", key->name);
+    for (char *p = name; *p; p++)
+        if (*p == '.' || *p == '_')
+            *p = '-';
+    return name;
+}
+
+size_t vh__config_index(const vh_config_key *key)
+{
+    return (size_t)(key - vh__config_keys);
+}
+
+size_t vh__config_section(const vh_config_key *key)
+{
+    const char *dot = strchr(key->name, '.');
+
+    return dot ? (size_t)(dot - key->name) : 0;
+}
+
+const vh_config_key *vh__config_find_section(const char *name, size_t n)
+{
+    for (size_t i = 0; i < VH_CONFIG_KEYS; i++) {
+        const vh_config_key *key = &vh__config_keys[i];
+
+        if (vh__config_section(key) == n && n && strncmp(key->name, name, n) == 0)
+            return key;
+    }
+    return NULL;
+}
