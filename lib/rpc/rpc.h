@@ -1,0 +1,119 @@
+/*
+ * gRPC over plaintext HTTP/2 with prior knowledge, unary calls: a blocking client and a server for a process of its
+ * own. Both are thin adapters: the protocol lives in cores without input or output (grpc_client.h, grpc_server.h).
+ *
+ *     vh__rpc_client *c;
+ *     if (vh__rpc_client_new(fd, "127.0.0.1:50051", &c, &err)) ...
+ *     vh__rpc_reply reply = { 0 };
+ *     rc = vh__rpc_call(c, "/helloworld.Greeter/SayHello", bytes, n, &wait, &reply, &err);
+ *     vh__rpc_reply_fini(&reply);
+ *     vh__rpc_client_free(c);
+ *
+ *     static const vh__rpc_method methods[] = { { "/helloworld.Greeter/SayHello", say_hello, NULL } };
+ *     vh__rpc_server_options o = { .port = 50051, .methods = methods, .nmethods = 1 };
+ *     if (vh__rpc_server_new(&o, &server, &err) == 0)
+ *         rc = vh__rpc_server_run(server, &err);
+ *
+ * Threads: a client is used by one thread at a time. A server runs all connections and handlers on the thread of
+ * vh__rpc_server_run(); only vh__rpc_server_stop() may be called from elsewhere.
+ */
+#ifndef VH_RPC_RPC_H
+#define VH_RPC_RPC_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <vhive/attr.h>
+#include <vhive/error.h>
+
+#include "buf.h"
+#include "grpc_status.h"
+#include "wait.h"
+
+/** Most bytes of one message where the options name none: gRPC's own default. */
+#define VH_RPC_MESSAGE_MAX (4u << 20)
+
+typedef struct vh__rpc_client vh__rpc_client;
+
+/** What a unary call brought back. Zero-initialise; vh__rpc_reply_fini(). */
+typedef struct vh__rpc_reply {
+    vh__grpc_status status;
+    vh__buf message; /* grpc-message, decoded; empty with VH_GRPC_OK as a rule */
+    vh__buf body;    /* the reply message, empty unless VH_GRPC_OK */
+    int64_t first_byte_ns, last_byte_ns; /* CLOCK_MONOTONIC: first header of the answer, its end */
+} vh__rpc_reply;
+
+void vh__rpc_reply_fini(vh__rpc_reply *reply);
+
+/**
+ * Makes a client on the connected stream socket |fd|, which is taken in any case (made non-blocking; closed with the
+ * client, or here on error). |authority| ("host:port") is copied. -ENOMEM, -errno.
+ */
+VH_MUST_CHECK int vh__rpc_client_new(int fd, const char *authority, vh__rpc_client **client, vh_error *err);
+/** Closes the connection. NULL is fine. */
+void vh__rpc_client_free(vh__rpc_client *client);
+
+/**
+ * Calls the unary method |path| ("/package.Service/Method") with |n| bytes of request (borrowed) and waits for the
+ * end of the call. The deadline of |w| goes to the server as grpc-timeout. Returns 0 with |*reply| filled whenever
+ * the server answered, whatever the status; else VH_ETIMEDOUT or VH_ECANCELED (the stream is reset, the connection
+ * can be used on), VH_EPROTOCOL (the peer does not speak HTTP/2 or gRPC), -ECONNRESET (it hung up), VH_ELIMIT (reply
+ * longer than VH_RPC_MESSAGE_MAX), -ENOMEM.
+ */
+VH_MUST_CHECK int vh__rpc_call(vh__rpc_client *client, const char *path, const void *request, size_t n,
+                               const vh__wait *w, vh__rpc_reply *reply, vh_error *err);
+
+/** A request as a handler sees it; borrowed for its run. */
+typedef struct vh__rpc_request {
+    const char *path;
+    const void *body;
+    size_t len;
+    int64_t deadline_ns; /* CLOCK_MONOTONIC, INT64_MAX: the caller named none */
+} vh__rpc_request;
+
+/** Where a handler leaves its answer: |body| with VH_GRPC_OK, |message| (for people) with any other status. */
+typedef struct vh__rpc_answer {
+    vh__buf body, message;
+} vh__rpc_answer;
+
+/**
+ * Answers one unary call and returns its status. Runs on the server's loop, so every other call waits for it: right
+ * for functions that serve one request at a time, wrong for anything that blocks.
+ */
+typedef vh__grpc_status (*vh__rpc_handler)(const vh__rpc_request *request, vh__rpc_answer *answer, void *arg);
+
+typedef struct vh__rpc_method {
+    const char *path; /* "/package.Service/Method" */
+    vh__rpc_handler handler;
+    void *arg;
+} vh__rpc_method;
+
+/** Zero members mean the default. The methods are borrowed for the server's life. */
+typedef struct vh__rpc_server_options {
+    const char *address; /* numeric; default "::", which takes IPv4 as well (0.0.0.0 where there is no IPv6) */
+    uint16_t port;       /* 0: one the kernel picks, vh__rpc_server_port() */
+    const vh__rpc_method *methods;
+    size_t nmethods;
+    size_t max_message;       /* bytes of one request; default VH_RPC_MESSAGE_MAX */
+    uint32_t max_streams;     /* calls at once on a connection; default 100 */
+    uint32_t max_connections; /* further ones are closed at once; default 256 */
+    uint32_t idle_ms;         /* a connection without progress for so long is closed; default 300000 */
+    uint32_t grace_ms;        /* after stop: time for calls under way; default 5000 */
+} vh__rpc_server_options;
+
+typedef struct vh__rpc_server vh__rpc_server;
+
+/** Makes a server that listens already. -EADDRINUSE and the like, VH_EINVALID (address), -ENOMEM. */
+VH_MUST_CHECK int vh__rpc_server_new(const vh__rpc_server_options *opts, vh__rpc_server **server, vh_error *err);
+/** Port it listens on. */
+uint16_t vh__rpc_server_port(const vh__rpc_server *server);
+/** Serves until vh__rpc_server_stop(). Returns 0 once every connection is closed. Call it once. */
+VH_MUST_CHECK int vh__rpc_server_run(vh__rpc_server *server, vh_error *err);
+/**
+ * Ends vh__rpc_server_run() gracefully: no new connections, GOAWAY on the old ones, calls under way are answered
+ * within grace_ms. Any thread; async-signal-safe.
+ */
+void vh__rpc_server_stop(vh__rpc_server *server);
+/** Frees a server that does not run. NULL is fine. */
+void vh__rpc_server_free(vh__rpc_server *server);
+
+#endif
