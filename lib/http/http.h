@@ -1,0 +1,64 @@
+/*
+ * A small HTTP client on libcurl: one request, one bounded response, under a deadline and a cancel token.
+ *
+ *     vh__http_request q = { .url = "http://127.0.0.1:8080/clock", .sock = -1 };
+ *     vh__http_response r = { 0 };
+ *     rc = vh__http_do(&q, &wait, &r, &err);
+ *     ...
+ *     vh__http_response_fini(&r);
+ *
+ * Speaks http and https only, follows no redirect, takes no proxy or netrc from the environment and raises no
+ * signal. libcurl's global state is made once per process at the first use and kept.
+ * Threads: any; nothing is shared between calls.
+ */
+#ifndef VH_HTTP_HTTP_H
+#define VH_HTTP_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <vhive/attr.h>
+#include <vhive/error.h>
+
+#include "buf.h"
+#include "wait.h"
+
+/** Most bytes of a response's body and of its head where the request names none. */
+#define VH_HTTP_BODY_MAX (16u << 20)
+#define VH_HTTP_HEAD_MAX (64u << 10)
+
+/** All borrowed for the call. Zero members mean the default, except |sock|. */
+typedef struct vh__http_request {
+    const char *method; /* default GET, or POST when there is a body */
+    const char *url;
+    const char *const *headers; /* NULL-terminated "Name: value" list; NULL: none */
+    const void *body;           /* NULL: none */
+    size_t body_len;
+    size_t max_body; /* default VH_HTTP_BODY_MAX */
+    int sock;        /* connected socket to speak over, taken in any case; -1: connect to the URL's host */
+} vh__http_request;
+
+/** Zero-initialise; vh__http_response_fini(). Stamps are CLOCK_MONOTONIC, 0 while it did not come so far. */
+typedef struct vh__http_response {
+    int status; /* 200, 404, ... */
+    vh__buf body;
+    vh__buf head; /* status line and headers as they came; read with vh__http_header() */
+    int64_t connected_ns, first_byte_ns, last_byte_ns;
+} vh__http_response;
+
+void vh__http_response_fini(vh__http_response *r);
+
+/**
+ * Does the request and waits for the whole response. Returns 0 whatever the status, or VH_EINVALID (URL, scheme,
+ * header), VH_ETIMEDOUT, VH_ECANCELED, VH_ELIMIT (body or head too long), -ECONNREFUSED, -EHOSTUNREACH (name not
+ * found included), -ECONNRESET, VH_EPROTOCOL, VH_EREMOTE (TLS), -ENOMEM. On error |*r| may hold what had come; free it.
+ */
+VH_MUST_CHECK int vh__http_do(const vh__http_request *q, const vh__wait *w, vh__http_response *r, vh_error *err);
+
+/**
+ * Finds a header by its name (case-insensitive; the last one of that name) and copies its value, cut to |cap|, into
+ * |out|. False, and "" in |out|, when there is none.
+ */
+bool vh__http_header(const vh__http_response *r, const char *name, char *out, size_t cap);
+
+#endif
