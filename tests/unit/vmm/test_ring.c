@@ -1,0 +1,53 @@
+/* The last words of a guest, made fit for one line of an error. */
+#include "testenv.h"
+
+#include <string.h>
+
+#include "ring.h"
+
+static void the_tail_is_one_printable_line(void **state)
+{
+    vh__ring r = { 0 };
+    char out[64];
+
+    (void)state;
+    vh__ring_put(&r, "one\r\ntwo\x1b[0m\n", 14);
+    assert_string_equal(vh__ring_tail(&r, out, sizeof(out)), "one | two?[0m");
+}
+
+static void only_the_last_bytes_are_kept(void **state)
+{
+    static char line[100];
+    vh__ring r = { 0 };
+    char out[64];
+
+    (void)state;
+    memset(line, 'a', sizeof(line));
+    for (int i = 0; i < 200; i++)
+        vh__ring_put(&r, line, sizeof(line));
+    vh__ring_put(&r, "end", 3);
+    assert_int_equal(r.total, 20003);
+    vh__ring_tail(&r, out, sizeof(out));
+    assert_int_equal(strlen(out), 32);
+    assert_string_equal(out + 28, "aend");
+}
+
+static void silence_is_an_empty_line(void **state)
+{
+    vh__ring r = { 0 };
+    char out[8] = "x";
+
+    (void)state;
+    assert_string_equal(vh__ring_tail(&r, out, sizeof(out)), "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_tail_is_one_printable_line),
+        cmocka_unit_test(only_the_last_bytes_are_kept),
+        cmocka_unit_test(silence_is_an_empty_line),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
