@@ -66,7 +66,9 @@ def sockets(folders):
 
 
 def entries(folders):
-    return {str(p) for folder in folders for p in Path(folder).rglob("*")}
+    """What lies below run directories, but for their standing folders and for lock files, which stay."""
+    return {str(p) for folder in folders for p in Path(folder).rglob("*")
+            if not (p.is_dir() and p.parent == Path(folder)) and p.suffix != ".lock" and p.name != "lock"}
 
 
 def state(folders):
@@ -80,7 +82,7 @@ def state(folders):
         "cgroup": cgroups(),
         "socket": sockets(folders),
         "process": processes(),
-        "file": entries([*folders, "/run/vhive"]),
+        "file": entries([*folders, *map(str, Path("/run").glob("vhive*"))]),
     }.items()}
 
 
