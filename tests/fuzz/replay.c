@@ -35,14 +35,14 @@ static time_t now(void)
 
 static void try_input(struct replay *r, const uint8_t *bytes, size_t n, size_t flip_at, uint8_t flip)
 {
-    uint8_t *copy = malloc(n ? n : 1);
+    uint8_t *copy = malloc(n); /* not NULL for 0 either, as libFuzzer has it */
 
     if (!copy)
         abort();
     memcpy(copy, bytes, n);
     if (flip_at < n)
         copy[flip_at] ^= flip;
-    (void)LLVMFuzzerTestOneInput(n ? copy : NULL, n); /* by libFuzzer's contract it is 0 */
+    (void)LLVMFuzzerTestOneInput(copy, n); /* by libFuzzer's contract it is 0 */
     free(copy);
     r->inputs++;
 }

@@ -6,7 +6,7 @@ from guard import ROOT, files, finish
 
 
 def compile_alone(command, header):
-    source = f"#include <{header}>\n" * 2
+    source = f"#include <{header}>\n" * 2 + "typedef int not_empty;\n"
     flags = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", "-I", str(ROOT / "include"), "-"]
     run = subprocess.run(command + flags, input=source, capture_output=True, text=True, check=False)
     return "" if run.returncode == 0 else f"{header} ({command[-2]}): {run.stderr.strip()}"

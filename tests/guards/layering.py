@@ -63,8 +63,11 @@ class Layering:
         for name, homes in sorted(self.homes.items()):
             if len(homes) > 1:
                 yield f"{name}: in {' and '.join(homes)}; bare names must be unique"
-        for path in files(self.root, ".c", ".h"):
-            if path.parts[0] not in ("lib", "cli") or len(path.parts) < 3:
+        sources = [p for p in files(self.root, ".c", ".h") if p.parts[0] in ("lib", "cli") and len(p.parts) > 2]
+        undeclared = {p.parts[1] for p in sources if p.parts[0] == "lib"} - set(self.deps)
+        yield from (f"lib/{folder}: no vhive_module() declares it" for folder in sorted(undeclared))
+        for path in sources:
+            if path.parts[0] == "lib" and path.parts[1] in undeclared:
                 continue
             source = (self.root / path).read_text()
             for match in INCLUDE.finditer(source):
