@@ -1,0 +1,41 @@
+/* The agent's state and the parts that act on it: loop (main.c) and messages (messages.c). */
+#ifndef VHIVE_AGENT_PRIV_H
+#define VHIVE_AGENT_PRIV_H
+
+#include "channel.h"
+#include "function.h"
+#include "probe.h"
+
+enum event { EVENT_CHANNEL, EVENT_SIGNAL, EVENT_STDOUT, EVENT_STDERR, EVENT_PROBE };
+
+struct agent {
+    int epoll_fd, signal_fd;
+    bool quiesced;   /* between QUIESCE and RESUMED or RESTORED: nothing is read from the function, nothing sent */
+    bool started;    /* START has come */
+    bool probing;    /* not READY yet */
+    bool leaving;    /* the function is over: what remains is its output, EXITED and power-off */
+    bool told;       /* EXITED is queued */
+    bool off;        /* power off now */
+    uint32_t stop_signal;
+    uint64_t generation;
+    int64_t kill_at_ns; /* end of STOP's grace, 0: none */
+    int64_t off_at_ns;  /* when leaving is given up, 0: not leaving */
+    vh__agent_exited result;
+    struct function fn;
+    struct probe probe;
+    struct channel ch;
+};
+
+/** Answers the messages that have come. True if there may be more. */
+bool messages_handle(struct agent *a);
+
+/** ERROR to the host, and a line on the console. */
+void messages_fault(struct agent *a, const struct fault *f);
+
+/** Puts |fd| into the agent's epoll set. 0 or -1. */
+int agent_watch(struct agent *a, int fd, uint32_t events, enum event tag);
+
+/** Begins the end with |result|: other processes are killed, output is drained, EXITED told. */
+void agent_leave(struct agent *a, const vh__agent_exited *result);
+
+#endif

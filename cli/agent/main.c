@@ -1,0 +1,250 @@
+/*
+ * vhive-agent: PID 1 of the guest. It loads the drivers, opens the channel to the host, says HELLO, and does what it
+ * is told: makes the image its root, starts the function, watches it, tells of it. One thread and one loop, in which
+ * nothing blocks; every buffer is bounded, and a channel that is full blocks the function's output, not the loop.
+ */
+#include "agent_priv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/reboot.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "modules.h"
+#include "mounts.h"
+
+#define CHANNEL_WAIT_MS 5000
+#define DRAIN_NS        (5 * NS_PER_S) /* for the last output, when the host reads slowly */
+#define FAREWELL_NS     NS_PER_S       /* for the host to take EXITED and to answer STOP */
+
+static _Noreturn void power_off(void)
+{
+    sync();
+    reboot(RB_POWER_OFF);
+    reboot(RB_AUTOBOOT); /* ends the VM just as well, when the machine has no power switch */
+    for (;;)
+        pause();
+}
+
+int agent_watch(struct agent *a, int fd, uint32_t events, enum event tag)
+{
+    struct epoll_event ev = { .events = events, .data.u32 = tag };
+
+    return epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, fd, &ev);
+}
+
+void agent_leave(struct agent *a, const vh__agent_exited *result)
+{
+    if (a->leaving)
+        return;
+    a->leaving = true;
+    a->probing = false;
+    probe_stop(&a->probe);
+    a->result = *result;
+    a->off_at_ns = now_ns() + DRAIN_NS;
+    (void)kill(-1, SIGKILL); /* fails when nobody is left; their ends of the pipes close with them */
+}
+
+/* Moves one portion of output from the function to the channel. True if there may be more. */
+static bool pump_stream(struct agent *a, int i)
+{
+    static char data[VH_AGENT_OUTPUT_MAX];
+    struct stream *s = &a->fn.streams[i];
+    vh__agent_msg m = { .type = VH_AGENT_OUTPUT, .stream = (uint16_t)(VH_AGENT_STDOUT + i) };
+    ssize_t n;
+
+    if (s->fd < 0 || !s->readable || channel_room(&a->ch) < sizeof(data) + CHANNEL_RESERVE)
+        return false;
+    n = read(s->fd, data, sizeof(data));
+    if (n < 0 && errno == EINTR)
+        return true;
+    if (n > 0) {
+        m.output = (vh__agent_bytes){ .data = data, .len = (uint32_t)n };
+        return channel_send(&a->ch, &m);
+    }
+    if (n == 0) {
+        (void)close(s->fd); /* its writers are gone */
+        s->fd = -1;
+    }
+    s->readable = false;
+    return false;
+}
+
+static bool drained(const struct agent *a)
+{
+    return a->fn.streams[0].fd < 0 && a->fn.streams[1].fd < 0;
+}
+
+/* The end: the last output, EXITED, and, once the host had its chance to read it, power-off. */
+static void say_goodbye(struct agent *a)
+{
+    vh__agent_msg m = { .type = VH_AGENT_EXITED, .exited = a->result };
+    bool late = now_ns() >= a->off_at_ns;
+
+    if (!a->told && (drained(a) || late)) {
+        a->told = channel_send(&a->ch, &m) || late;
+        a->off_at_ns = now_ns() + FAREWELL_NS;
+    } else if (a->told && late) {
+        a->off = true;
+    }
+}
+
+/* What is due apart from the channel. True if more could be done at once. */
+static bool tend_function(struct agent *a)
+{
+    bool more = false;
+
+    for (int i = 0; i < 2; i++)
+        more |= pump_stream(a, i);
+    if (a->probing && probe_step(&a->probe, a->epoll_fd, EVENT_PROBE)) {
+        a->probing = false;
+        (void)channel_send(&a->ch, &(vh__agent_msg){ .type = VH_AGENT_READY }); /* the reserve has room for it */
+    }
+    if (a->kill_at_ns && now_ns() >= a->kill_at_ns && !a->leaving) {
+        a->kill_at_ns = 0;
+        (void)kill(a->fn.pid, SIGKILL); /* fails when it has ended in this moment */
+    }
+    if (a->fn.ended && !a->leaving) {
+        vh__agent_exited result = function_result(&a->fn);
+
+        agent_leave(a, &result);
+    }
+    if (a->leaving)
+        say_goodbye(a);
+    return more;
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+/* Milliseconds until something is due, for epoll_wait(2); -1: nothing is. */
+static int time_left(const struct agent *a)
+{
+    int64_t at = earlier(a->kill_at_ns, a->off_at_ns), left;
+
+    if (a->probing)
+        at = earlier(at, a->probe.at_ns);
+    if (at == 0 || a->quiesced)
+        return -1;
+    left = (at - now_ns() + NS_PER_MS - 1) / NS_PER_MS;
+    return left < 0 ? 0 : left > 60000 ? 60000 : (int)left;
+}
+
+static void handle_signals(struct agent *a)
+{
+    struct signalfd_siginfo info;
+
+    while (read(a->signal_fd, &info, sizeof(info)) == sizeof(info))
+        ; /* several ends may be one signal: function_reap() takes them all */
+    function_reap(&a->fn);
+}
+
+static void wait_for_events(struct agent *a, int timeout_ms)
+{
+    struct epoll_event events[8];
+    int n = epoll_wait(a->epoll_fd, events, 8, timeout_ms);
+
+    for (int i = 0; i < n; i++) {
+        switch ((enum event)events[i].data.u32) {
+        case EVENT_CHANNEL:
+            channel_event(&a->ch, events[i].events);
+            break;
+        case EVENT_SIGNAL:
+            handle_signals(a);
+            break;
+        case EVENT_STDOUT:
+        case EVENT_STDERR:
+            a->fn.streams[events[i].data.u32 - EVENT_STDOUT].readable = true;
+            break;
+        case EVENT_PROBE: /* probe_step() looks for itself */
+            break;
+        }
+    }
+}
+
+static void run(struct agent *a)
+{
+    bool more = false;
+
+    while (!a->off) {
+        wait_for_events(a, more ? 0 : time_left(a));
+        more = messages_handle(a);
+        if (!a->quiesced)
+            more |= tend_function(a);
+        more |= channel_flush(&a->ch);
+    }
+}
+
+/* A console for 0, 1 and 2, so that no descriptor of ours gets such a number. */
+static void open_console(void)
+{
+    int fd = open("/dev/console", O_RDWR | O_NOCTTY);
+
+    if (fd < 0)
+        fd = open("/dev/null", O_RDWR);
+    for (int std = 0; std <= 2; std++)
+        if (fd != std)
+            (void)dup2(fd, std); /* without any console the lines go nowhere */
+    if (fd > 2)
+        (void)close(fd); /* a copy of it stays */
+}
+
+static int catch_signals(struct agent *a, struct fault *f)
+{
+    sigset_t child;
+
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    (void)sigprocmask(SIG_BLOCK, &child, NULL); /* cannot fail */
+    (void)signal(SIGPIPE, SIG_IGN);             /* cannot fail */
+    a->signal_fd = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    a->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (a->signal_fd < 0 || a->epoll_fd < 0 || agent_watch(a, a->signal_fd, EPOLLIN, EVENT_SIGNAL) < 0)
+        return fault_set(f, "init", "signals: %m");
+    return 0;
+}
+
+static int begin(struct agent *a, struct fault *f)
+{
+    vh__agent_msg hello = { .type = VH_AGENT_HELLO };
+    struct timespec boot;
+
+    if (mounts_early(f) < 0)
+        return -1;
+    open_console();
+    (void)file_put("/proc/self/oom_score_adj", "-1000", 5, 0644); /* without it the guest dies whole */
+    if (catch_signals(a, f) < 0 || modules_load(f) < 0 || channel_open(&a->ch, CHANNEL_WAIT_MS, f) < 0)
+        return -1;
+    if (agent_watch(a, a->ch.fd, CHANNEL_EVENTS, EVENT_CHANNEL) < 0)
+        return fault_set(f, "channel", "watch: %m");
+    clock_gettime(CLOCK_BOOTTIME, &boot);
+    hello.hello.version = VH_AGENT_VERSION;
+    hello.hello.agent_version = VH_VERSION;
+    hello.hello.boottime_ns = (uint64_t)(boot.tv_sec * NS_PER_S + boot.tv_nsec);
+    (void)channel_send(&a->ch, &hello); /* the first: there is room */
+    return 0;
+}
+
+int main(void)
+{
+    static struct agent a; /* zero, so that its buffers take no room in the file */
+    struct fault f;
+
+    if (getpid() != 1) {
+        say("runs as PID 1 of a guest only");
+        return 1;
+    }
+    a.fn.streams[0].fd = a.fn.streams[1].fd = a.probe.fd = -1;
+    if (begin(&a, &f) < 0)
+        say("%s: %s", f.stage, f.text);
+    else
+        run(&a);
+    power_off();
+}

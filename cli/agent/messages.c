@@ -1,0 +1,156 @@
+#include "agent_priv.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "clone.h"
+#include "mounts.h"
+#include "net.h"
+
+void messages_fault(struct agent *a, const struct fault *f)
+{
+    vh__agent_msg m = { .type = VH_AGENT_ERROR, .error = { .stage = f->stage, .text = f->text } };
+
+    say("%s: %s", f->stage, f->text);
+    (void)channel_send(&a->ch, &m); /* without room the console line has to do */
+}
+
+/* The guest's part of START: everything but the function. */
+static int set_up(struct agent *a, const vh__agent_start *s, struct fault *f)
+{
+    static const vh__agent_list none;
+
+    a->stop_signal = s->stop_signal ? s->stop_signal : SIGTERM;
+    if (clone_refresh(s->realtime_ns, s->seed, f) < 0 || net_configure(s, f) < 0 ||
+        mounts_enter_root(s->tmpfs_bytes, f) < 0 || net_write_files(s, f) < 0)
+        return -1;
+    return clone_publish(0, &none, f);
+}
+
+static int start(struct agent *a, const vh__agent_start *s, struct fault *f)
+{
+    vh__agent_msg m = { .type = VH_AGENT_STARTED };
+
+    if (s->port > 65535)
+        return fault_set(f, "start", "port %u is above 65535", s->port);
+    if (set_up(a, s, f) < 0 || function_start(&a->fn, s, f) < 0)
+        return -1;
+    for (int i = 0; i < 2; i++)
+        if (agent_watch(a, a->fn.streams[i].fd, EPOLLIN | EPOLLET, EVENT_STDOUT + (unsigned)i) < 0)
+            return fault_set(f, "start", "watch its output: %m");
+    m.started.pid = (uint32_t)a->fn.pid;
+    (void)channel_send(&a->ch, &m); /* there is room: little was sent so far */
+    probe_init(&a->probe, s->guest_ip, (uint16_t)s->port);
+    a->probing = s->port != 0;
+    if (!a->probing)
+        (void)channel_send(&a->ch, &(vh__agent_msg){ .type = VH_AGENT_READY }); /* as above */
+    return 0;
+}
+
+static void handle_start(struct agent *a, const vh__agent_start *s)
+{
+    struct fault f;
+
+    if (a->started) {
+        (void)fault_set(&f, "start", "START came twice");
+        messages_fault(a, &f);
+        return;
+    }
+    a->started = true;
+    if (start(a, s, &f) < 0) {
+        messages_fault(a, &f);
+        agent_leave(a, &(vh__agent_exited){ .code = (uint32_t)f.code });
+    }
+}
+
+static void pong(struct agent *a)
+{
+    vh__agent_msg m = { .type = VH_AGENT_PONG };
+
+    m.pong.generation = a->generation;
+    m.pong.realtime_ns = clone_realtime_ns();
+    (void)channel_send(&a->ch, &m); /* messages are taken only while there is room to answer */
+}
+
+static void handle_restored(struct agent *a, const vh__agent_restored *r)
+{
+    struct fault f;
+
+    a->generation = r->generation;
+    if (clone_refresh(r->realtime_ns, r->seed, &f) < 0 || clone_publish(r->generation, &r->env, &f) < 0)
+        messages_fault(a, &f);
+    a->quiesced = false;
+    pong(a);
+}
+
+static void signal_function(struct agent *a, uint32_t number)
+{
+    struct fault f;
+
+    if (a->fn.pid > 0 && !a->fn.ended && kill(a->fn.pid, (int)number) < 0) {
+        (void)fault_set(&f, "signal", "send signal %u: %m", number);
+        messages_fault(a, &f);
+    }
+}
+
+static void handle_stop(struct agent *a, uint32_t number, uint32_t grace_ms)
+{
+    if (a->fn.pid == 0 || a->told) {
+        a->off = channel_idle(&a->ch); /* nothing to stop, or the host has read that it is over */
+        a->off_at_ns = now_ns() + NS_PER_S;
+        return;
+    }
+    signal_function(a, number ? number : a->stop_signal);
+    a->kill_at_ns = now_ns() + grace_ms * NS_PER_MS;
+}
+
+static void handle(struct agent *a, const vh__agent_msg *m)
+{
+    switch (m->type) {
+    case VH_AGENT_START:
+        handle_start(a, &m->start);
+        break;
+    case VH_AGENT_QUIESCE:
+        a->quiesced = true;
+        (void)channel_send(&a->ch, &(vh__agent_msg){ .type = VH_AGENT_QUIESCED }); /* room: as for pong() */
+        break;
+    case VH_AGENT_RESUMED:
+        a->quiesced = false;
+        break;
+    case VH_AGENT_RESTORED:
+        handle_restored(a, &m->restored);
+        break;
+    case VH_AGENT_SIGNAL:
+        signal_function(a, m->signal.number);
+        break;
+    case VH_AGENT_STOP:
+        handle_stop(a, m->stop.signal, m->stop.grace_ms);
+        break;
+    case VH_AGENT_PING:
+        pong(a);
+        break;
+    default: /* the decoder lets only the host's types pass */
+        break;
+    }
+}
+
+bool messages_handle(struct agent *a)
+{
+    vh__agent_msg m;
+    struct fault f;
+    int rc;
+
+    if (channel_room(&a->ch) < CHANNEL_RESERVE / 2)
+        return false;
+    rc = channel_receive(&a->ch, &m, &f);
+    if (rc > 0)
+        handle(a, &m);
+    if (rc < 0 && !a->leaving) {
+        /* a host that does not keep to the protocol cannot be served, and must not be waited for */
+        messages_fault(a, &f);
+        agent_leave(a, &(vh__agent_exited){ .code = VH_AGENT_EXIT_GUEST });
+    }
+    return rc > 0;
+}
