@@ -22,7 +22,7 @@
 typedef struct vh__grpc_frames {
     size_t max;   /* most bytes of one message; set by the owner */
     vh__buf in;   /* what no message was made of yet */
-    size_t taken; /* of them, the message handed out last: dropped at the next call */
+    size_t taken; /* of them, messages handed out: dropped when more bytes come */
 } vh__grpc_frames;
 
 void vh__grpc_frames_fini(vh__grpc_frames *f);
@@ -31,7 +31,7 @@ void vh__grpc_frames_fini(vh__grpc_frames *f);
 VH_MUST_CHECK int vh__grpc_frames_feed(vh__grpc_frames *f, const void *bytes, size_t n, vh_error *err);
 
 /**
- * Next whole message: 1 with |*message| borrowed until the next call on |f|, 0 when more bytes are needed, or
+ * Next whole message: 1 with |*message| borrowed until the next _feed(), 0 when more bytes are needed, or
  * VH_EUNSUPPORTED (compressed), VH_EPROTOCOL (flag neither 0 nor 1), VH_ELIMIT (longer than max; seen from the prefix,
  * before its bytes arrive), -ENOMEM.
  */
