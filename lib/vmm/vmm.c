@@ -97,9 +97,9 @@ void vh__vmm_free(vh__vmm *v)
 /* "QEMU emulator version 7.2.22 (Debian ...)" -> "7.2.22" */
 static int parse_version(const char *text, char version[32])
 {
-    const char *p = strstr(text, "version ");
+    const char *p = strstr(text, "QEMU emulator version ");
 
-    return p && sscanf(p, "version %31[0-9.]", version) == 1 ? 0 : VH_EVMM;
+    return p && sscanf(p, "QEMU emulator version %31[0-9.]", version) == 1 ? 0 : VH_EVMM;
 }
 
 int vh__vmm_version(const char *binary, const char *cache_dir, const vh__wait *w, char version[32], vh_error *err)

@@ -11,7 +11,7 @@ static void the_tail_is_one_printable_line(void **state)
     char out[64];
 
     (void)state;
-    vh__ring_put(&r, "one\r\ntwo\x1b[0m\n", 14);
+    vh__ring_put(&r, "one\r\ntwo\x1b[0m\n", 13);
     assert_string_equal(vh__ring_tail(&r, out, sizeof(out)), "one | two?[0m");
 }
 
