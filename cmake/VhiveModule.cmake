@@ -55,9 +55,13 @@ function(vhive_link target)
 endfunction()
 
 # vhive_uses(TARGET mod...): declares that TARGET includes headers of the modules without their objects, because it is
-# built for another world (agent, preload library).
+# built for another world (agent, preload library). A custom target, whose command names the folders itself, is declared
+# by it as well.
 function(vhive_uses target)
+    get_target_property(type ${target} TYPE)
     foreach(m IN LISTS ARGN)
-        target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/lib/${m})
+        if(NOT type STREQUAL "UTILITY")
+            target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/lib/${m})
+        endif()
     endforeach()
 endfunction()

@@ -32,8 +32,9 @@ def diagram(graph, programs):
     for name in reversed(graph):
         lines += [f"    {name} --> {dep}" for dep in direct(graph, name)] or [f"    {name}"]
     for name, deps in programs.items():
-        whole = {**graph, name: deps}
-        lines += [f"    {name}([{name}]) --> {dep}" for dep in direct(whole, name)]
+        node = f"cli/{name}"
+        whole = {**graph, node: deps}
+        lines += [f"    {node}([{node}]) --> {dep}" for dep in direct(whole, node)]
     return "\n".join([*lines, "```", ""])
 
 

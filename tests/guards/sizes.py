@@ -19,9 +19,8 @@ class Function:
         self.decisions = len(DECISION.findall(body)) + 1
         self.parameters = 0 if parameters.strip() in ("", "void") else parameters.count(",") + 1
         self.gotos = len(re.findall(r"\bgoto\b", body))
-        depth = [line.count("\t") + (len(line) - len(line.lstrip(" "))) // 4 for line in body.splitlines()
-                 if line.rstrip().endswith("{")]
-        self.nesting = max(depth, default=0)
+        self.nesting = 1 + max(((len(line) - len(line.lstrip(" "))) // 4 for line in body.splitlines()
+                                if line.rstrip().endswith("{")), default=0)
 
 
 def percentile(values, share):
@@ -85,7 +84,7 @@ def rows():
     yield "lines per function: median / p95 / max", spread([f.lines for f in functions]), "10 / 65 / 207"
     yield "functions over 60 lines", share(sum(f.lines > 60 for f in functions), len(functions)), "5.7%"
     yield "decision points: median / p95 / max", spread([f.decisions for f in functions]), "2 / 10 / 59"
-    yield "nesting: median / p95 / max", spread([f.nesting for f in functions]), "- / 3 / 5"
+    yield "brace nesting: median / p95 / max", spread([f.nesting for f in functions]), "- / 3 / 5"
     yield "parameters: median / p95 / max", spread([f.parameters for f in functions]), "1 / 3 / -"
     yield "comment lines per line", share(comments, code + comments), "38%"
     yield "public prototypes with a comment", share(declared - bare, declared), "100%"
