@@ -32,16 +32,16 @@ def diagram(graph, programs):
     for name in reversed(graph):
         lines += [f"    {name} --> {dep}" for dep in direct(graph, name)] or [f"    {name}"]
     for name, deps in programs.items():
-        node = f"cli/{name}"
+        node = f"cli_{name}"  # a program may have a module's name
         whole = {**graph, node: deps}
-        lines += [f"    {node}([{node}]) --> {dep}" for dep in direct(whole, node)]
+        lines += [f'    {node}(["cli/{name}"]) --> {dep}' for dep in direct(whole, node)]
     return "\n".join([*lines, "```", ""])
 
 
 def table(graph, programs):
     lines = ["| module | includes |", "|---|---|"]
     lines += [f"| `{name}` | {', '.join(deps) or '-'} |" for name, deps in graph.items()]
-    lines += [f"| `cli/{name}` | {', '.join(deps) or 'public headers only'} |" for name, deps in programs.items()]
+    lines += [f"| `cli/{name}` | {', '.join(deps) or '-'} |" for name, deps in programs.items()]
     return "\n".join([*lines, ""])
 
 
