@@ -158,13 +158,12 @@ static int check_format(const cJSON *json, vh_error *err)
     return rc;
 }
 
-static int check_digest(cJSON *json, vh_error *err)
+static int check_digest(vh__manifest *m, vh_error *err)
 {
-    vh_auto_json cJSON *told = cJSON_DetachItemFromObjectCaseSensitive(json, "digest");
-    char digest[VH_DIGEST_TEXT];
-    int rc = vh__canonical_digest(json, digest, err);
+    vh_auto_json cJSON *told = cJSON_DetachItemFromObjectCaseSensitive(m->json, "digest");
+    int rc = vh__canonical_digest(m->json, m->digest, err);
 
-    if (rc == 0 && (!cJSON_IsString(told) || strcmp(told->valuestring, digest) != 0))
+    if (rc == 0 && (!cJSON_IsString(told) || strcmp(told->valuestring, m->digest) != 0))
         return vh_error_set(err, VH_EINVALID, "manifest.json: its content is not what its \"digest\" says");
     return rc;
 }
@@ -179,7 +178,7 @@ int vh__manifest_parse(const char *bytes, size_t n, vh__manifest *m, vh_error *e
     if (rc == 0)
         rc = check_format(made.json, err);
     if (rc == 0)
-        rc = check_digest(made.json, err);
+        rc = check_digest(&made, err);
     if (rc == 0)
         rc = take_all(&made, err);
     if (rc == VH_EINVALID) {

@@ -153,6 +153,11 @@ bool vh__snapshot_has_ws(const vh__snapshot *snap)
            fstatat(snap->dir_fd, "ws", &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+const char *vh__snapshot_ws_owner(const vh__snapshot *snap)
+{
+    return snap->manifest.digest + strlen("sha256:");
+}
+
 int vh__snapshot_ws_lock(vh__snapshot *snap, vh_error *err)
 {
     vh_auto_fd int fd = -1;

@@ -25,7 +25,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <cJSON.h>
+#include <cjson/cJSON.h>
 #include <vhive/snapshot.h>
 
 #include "digest.h"
@@ -114,6 +114,12 @@ const cJSON *vh__snapshot_machine(const vh__snapshot *snap);
 
 /** Whether a working set of it is recorded (now, not when it was opened). It is checked when it is loaded. */
 bool vh__snapshot_has_ws(const vh__snapshot *snap);
+
+/**
+ * What a working set of it belongs to (64 hex digits): other than the id it names this very saving, so a working set
+ * of the same function's older snapshot does not pass for its own. Borrowed, valid until it is closed.
+ */
+const char *vh__snapshot_ws_owner(const vh__snapshot *snap);
 
 /**
  * Makes this the only recorder of the snapshot's working set, among all processes, until |snap| is closed or
