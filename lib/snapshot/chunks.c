@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fd.h"
@@ -144,8 +145,14 @@ int vh__chunks_each(int fd, uint64_t size, const char *what, const vh__wait *w, 
     job j = { .fd = fd, .size = size, .what = what, .wait = w, .fn = fn, .arg = arg };
     size_t n = VH_MIN(vh__chunks_count(size), (size_t)THREADS);
     worker workers[THREADS] = { 0 };
+    struct stat st;
     int rc = 0;
 
+    if (fstat(fd, &st) < 0)
+        return vh_error_set(err, -errno, "read %s", what);
+    if ((uint64_t)st.st_size < size) /* behind the end it would look like a hole */
+        return vh_error_set(err, VH_ECORRUPT, "%s: it has %llu bytes, not %llu", what, (unsigned long long)st.st_size,
+                            (unsigned long long)size);
     for (size_t i = 0; i < n && rc == 0; i++)
         rc = worker_init(&workers[i], &j, err);
     if (rc == 0)
