@@ -2,7 +2,7 @@
 #ifndef VH_SNAPSHOT_CANONICAL_PRIV_H
 #define VH_SNAPSHOT_CANONICAL_PRIV_H
 
-#include <cJSON.h>
+#include <cjson/cJSON.h>
 
 #include "buf.h"
 #include "digest.h"
