@@ -1,0 +1,170 @@
+"""What the end-to-end tests in Python start from.
+
+tests/run.sh gives each a scratch folder of its own (VH_SCRATCH), with state and run directory in it
+(VHIVE_STATE_DIR, VHIVE_RUN_DIR); a test that is started by itself goes through tests/run.sh, so that it is always
+looked after. A comment line "# timeout: SECONDS" in a test replaces the 180 it has.
+"""
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+E2E = os.path.dirname(os.path.abspath(__file__))
+
+if "VH_SCRATCH" not in os.environ:
+    name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+    runner = os.path.join(E2E, os.pardir, "run.sh")
+    os.execv(runner, [runner, "--no-install", "^e2e/%s$" % name])
+
+BUILD = os.environ["VH_BUILD"]
+SCRATCH = os.environ["VH_SCRATCH"]
+STATE = os.environ["VHIVE_STATE_DIR"]
+CTL = os.path.join(BUILD, "bin/vhive-ctl")
+ENGINES = ("file", "uffd", "reap")
+GREETER = 'grpc:helloworld.Greeter/SayHello:{"name":"%s"}'
+
+
+def fail(text):
+    sys.exit("FAILED: " + text)
+
+
+def check(condition, text):
+    if not condition:
+        fail(text)
+
+
+def need(*capabilities):
+    """Ends the test as skipped where one of the capabilities is missing."""
+    have = {
+        "root": lambda: os.geteuid() == 0,
+        "qemu": lambda: shutil.which("qemu-system-x86_64"),
+        "uffd": lambda: os.path.exists("/dev/userfaultfd"),
+    }
+    for capability in capabilities:
+        if not have[capability]():
+            print("skip: %s: it is missing" % capability)
+            sys.exit(77)
+
+
+def image(name):
+    """Reference of an example function."""
+    return "oci:%s/functions/%s" % (BUILD, name)
+
+
+def ctl(*args, timeout=120, env=None):
+    """Runs vhive-ctl to its end; nothing is checked."""
+    return subprocess.run([CTL, *args], capture_output=True, text=True, timeout=timeout, env=env)
+
+
+def ctl_ok(*args, **more):
+    """Runs vhive-ctl, which must succeed; what it printed."""
+    done = ctl(*args, **more)
+    check(done.returncode == 0, "vhive-ctl %s: exit code %d\n%s" % (" ".join(args), done.returncode, done.stderr))
+    return done.stdout
+
+
+def invoke(name, engine, spec, *more):
+    """Starts a function by an engine, calls it once, ends it: the object that `run -o json` prints."""
+    out = ctl_ok("run", image(name), "--engine", engine, "--invoke", spec, "-o", "json", *more)
+    return json.loads(out)
+
+
+def evict():
+    """Drops every file of the state directory's snapshots from the page cache."""
+    for folder, _, files in os.walk(os.path.join(STATE, "snapshots")):
+        for name in files:
+            fd = os.open(os.path.join(folder, name), os.O_RDONLY)
+            os.fsync(fd)
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(fd)
+
+
+def snapshot_dir():
+    """The only snapshot's directory."""
+    root = os.path.join(STATE, "snapshots")
+    found = [n for n in os.listdir(root) if re.fullmatch("[0-9a-f]{16,}", n)]
+    check(len(found) == 1, "want one snapshot, there are %s" % found)
+    return os.path.join(root, found[0])
+
+
+class Run:
+    """`vhive-ctl run` in the background: a context manager that ends it by SIGTERM."""
+
+    def __init__(self, name, engine, *more):
+        self.log = open(os.path.join(SCRATCH, "run-%d.log" % time.monotonic_ns()), "w+")
+        self.process = subprocess.Popen([CTL, "run", image(name), "--engine", engine, *more], stdin=subprocess.DEVNULL,
+                                        stdout=self.log, stderr=subprocess.STDOUT)
+        self.address = None
+
+    def __enter__(self):
+        self.wait_ready()
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+    def text(self):
+        with open(self.log.name, errors="replace") as f:
+            return f.read()
+
+    def wait_ready(self, seconds=60):
+        """Waits for the line that tells the address."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            found = re.search(r"^ready: (\S+:\d+)$", self.text(), re.M)
+            if found:
+                self.address = found.group(1)
+                return self.address
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.02)
+        fail("not ready: exit code %s\n%s" % (self.process.poll(), self.text()))
+
+    def end(self, sig=signal.SIGTERM, seconds=20):
+        """Ends it and gives its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(sig)
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            fail("did not end within %d s\n%s" % (seconds, self.text()))
+        finally:
+            self.log.close()
+
+    def get(self, path, data=None, timeout=20):
+        """Body of an HTTP request to the function."""
+        with urllib.request.urlopen("http://%s%s" % (self.address, path), data=data, timeout=timeout) as answer:
+            return answer.read()
+
+
+def children(pid):
+    """Process ids below |pid|, the nearest first."""
+    parents = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open("/proc/%s/stat" % entry) as f:
+                    parents.setdefault(int(f.read().rsplit(")", 1)[1].split()[1]), []).append(int(entry))
+            except (FileNotFoundError, ProcessLookupError):
+                pass
+    found, todo = [], [pid]
+    while todo:
+        below = parents.get(todo.pop(0), [])
+        found += below
+        todo += below
+    return found
+
+
+def command_of(pid):
+    """Name of the program that a process runs, "" if it has ended."""
+    try:
+        with open("/proc/%d/comm" % pid) as f:
+            return f.read().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
