@@ -231,7 +231,7 @@ typedef struct vh__pager_stats {
     uint64_t installed_pages; /* by the installer, with data */
     uint64_t installed_zeros; /* by the installer */
     uint64_t present;         /* found in place already (EEXIST) and woken */
-    uint64_t removed;         /* pages the target gave back: zero ever after */
+    uint64_t removed_pages;   /* that the target gave back: zero ever after */
     uint64_t retries;         /* EAGAIN while the target changed its mappings */
     uint64_t bytes_read;      /* from the memory file */
     int64_t first_fault_ns;   /* CLOCK_MONOTONIC; 0: not yet. So with the next two */

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "reap_priv.h"
+
 static bool is_aligned(uint64_t n, uint32_t page_size)
 {
     return (n & (page_size - 1)) == 0;
@@ -53,7 +55,7 @@ int vh__regions_check(vh__regions *r, uint64_t memory_size, vh_error *err)
 {
     if (r->n == 0 || r->n > VH_REGIONS_MAX)
         return vh_error_set(err, VH_EINVALID, "%zu memory regions: must be 1..%d", r->n, VH_REGIONS_MAX);
-    if (r->page_size < VH_PAGE_SIZE_MIN || r->page_size > VH_PAGE_SIZE_MAX || (r->page_size & (r->page_size - 1)))
+    if (!vh__reap_page_size_ok(r->page_size))
         return vh_error_set(err, VH_EINVALID, "page size %u: must be a power of two from %u on", r->page_size,
                             VH_PAGE_SIZE_MIN);
     if (memory_size / r->page_size > UINT32_MAX)
