@@ -5,7 +5,7 @@
  *     guest 172.16.0.2 -- tap0 172.16.0.1 | namespace | clone address -- host end, "vhv..." | host
  *                                     DNAT clone address -> guest, SNAT guest -> clone address
  *
- *     vh__net_lease(net, &wait, &lease, &err);
+ *     vh__net_acquire(net, &wait, &lease, &err);
  *     info = vh__net_lease_info(lease);     QEMU: -netdev tap,fd=<info->tap_fd>, mac VH_NET_GUEST_MAC
  *     ... connect to info->address ...
  *     vh__net_release(lease);
@@ -18,8 +18,8 @@
  * - The host may connect to its guests, any port and protocol. A guest may answer, and may ping the host, but can
  *   open no connection to the host itself, whatever its address.
  * - Guests never reach one another, nor the metadata service (169.254.0.0/16); IPv6 is off.
- * - Egress "public": the rest of the world through masquerading, without private, shared (CGNAT), benchmark,
- *   multicast and reserved ranges; allow_private adds all of these but the former two. "none": no new connections.
+ * - Egress "public": the rest of the world through masquerading, without private (RFC 1918), shared (CGNAT),
+ *   benchmark, multicast and reserved ranges; allow_private lifts that. "none": no connections out at all.
  * - The policy of a lease is the fourth letter of its host link: "vhvn7" none, "vhve7" public, "vhvp7" private too.
  * No rule of others is touched; so a host firewall that drops forwarded packets by default (docker's does) must be
  * told to accept those from "vhv*". Egress needs net.ipv4.ip_forward, which is switched on, logged, and left on: by
@@ -33,6 +33,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <vhive/env.h>
 
 #include "wait.h"
 
@@ -82,7 +83,7 @@ void vh__net_free(vh__net *net);
  * VH_EMISSING: a privilege, /dev/net/tun or nf_tables is missing (the message says which and what to do); VH_ELIMIT:
  * all addresses are leased; VH_ETIMEDOUT, VH_ECANCELED. On error nothing is left behind.
  */
-VH_MUST_CHECK int vh__net_lease(vh__net *net, const vh__wait *w, vh__net_lease **lease, vh_error *err);
+VH_MUST_CHECK int vh__net_acquire(vh__net *net, const vh__wait *w, vh__net_lease **lease, vh_error *err);
 /** The figures of |lease|; borrowed. */
 const vh__net_info *vh__net_lease_info(const vh__net_lease *lease);
 /**
@@ -93,7 +94,7 @@ void vh__net_release(vh__net_lease *lease);
 
 /**
  * Clears the leases whose holders are dead, and the host's table when no live one is left. Cheap when there are none;
- * call it once at the start. Any number of processes may do so at once. Errors as vh__net_lease().
+ * call it once at the start. Any number of processes may do so at once. Errors as vh__net_acquire().
  */
 VH_MUST_CHECK int vh__net_reap(vh__net *net, const vh__wait *w, vh_error *err);
 
