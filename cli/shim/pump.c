@@ -1,0 +1,133 @@
+#include "shim_priv.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#include "clock.h"
+
+/* Above it the agent is not read until somebody took the function's output; the guest then blocks the function. */
+#define PENDING_MAX (256U * 1024)
+
+enum { P_CONTROL, P_CANCEL, P_VMM, P_AGENT, P_CONSOLE, P_STDERR, P_PAGER, P_OUT, P_COUNT = P_OUT + 2 };
+
+static bool output_full(const struct shim *s)
+{
+    return s->out[0].pending.len > PENDING_MAX || s->out[1].pending.len > PENDING_MAX;
+}
+
+static void poll_set(const struct shim *s, const vh__wait *w, bool requests, struct pollfd p[P_COUNT])
+{
+    for (int i = 0; i < P_COUNT; i++)
+        p[i] = (struct pollfd){ .fd = -1, .events = POLLIN };
+    p[P_CONTROL].fd = s->control;
+    p[P_CONTROL].events = requests ? POLLIN : 0; /* a hang-up is told either way */
+    p[P_CANCEL].fd = vh__cancel_fd(w->cancel);
+    if (s->vmm) {
+        p[P_VMM].fd = s->vmm->process.pidfd;
+        p[P_AGENT].fd = output_full(s) ? -1 : s->vmm->agent_fd;
+        p[P_CONSOLE].fd = s->vmm->console_fd;
+        p[P_STDERR].fd = s->vmm->stderr_fd;
+    }
+    if (s->pager)
+        p[P_PAGER].fd = vh__pager_event_fd(s->pager);
+    for (int i = 0; i < 2; i++) {
+        p[P_OUT + i].fd = s->out[i].pending.len ? s->out[i].fd : -1;
+        p[P_OUT + i].events = POLLOUT;
+    }
+}
+
+static void write_output(struct output *o)
+{
+    ssize_t put = write(o->fd, o->pending.data, o->pending.len);
+
+    if (put > 0)
+        vh__buf_consume(&o->pending, (size_t)put);
+    if (put < 0 && errno != EAGAIN && errno != EINTR) {
+        vh__buf_clear(&o->pending); /* whoever wanted it is gone */
+        vh__fd_close(&o->fd);
+    }
+}
+
+/* Reads what the agent has sent. A guest that breaks the protocol is not spoken to any more. */
+static int read_agent(struct shim *s, vh_error *err)
+{
+    vh__agent_msg m;
+    bool got = true;
+    int rc = vh__agent_read(s->agent, s->vmm->agent_fd, err);
+
+    if (rc == -EPIPE) {
+        vh__fd_close(&s->vmm->agent_fd); /* the VMM closes it as it ends: its pidfd tells */
+        return 0;
+    }
+    while (rc == 0 && got) {
+        rc = vh__agent_next(s->agent, &m, &got, err);
+        if (rc == 0 && got)
+            guest_message(s, &m);
+    }
+    return rc;
+}
+
+/* Deals with whatever is ready. */
+static int dispatch(struct shim *s, const struct pollfd p[P_COUNT], vh_error *err)
+{
+    int rc = 0;
+
+    if (p[P_CONSOLE].revents || p[P_STDERR].revents)
+        vh__vmm_drain(s->vmm);
+    if (p[P_AGENT].revents)
+        rc = read_agent(s, err);
+    for (int i = 0; i < 2; i++)
+        if (p[P_OUT + i].revents)
+            write_output(&s->out[i]);
+    if (rc == 0 && p[P_PAGER].revents)
+        rc = vh__pager_check(s->pager, err);
+    return rc;
+}
+
+int shim_pump(struct shim *s, const vh__wait *w, shim_until until, const char *what, vh_error *err)
+{
+    for (;;) {
+        struct pollfd p[P_COUNT];
+        int rc;
+
+        if (until && until(s))
+            return 0;
+        rc = vh__wait_check(w, what, err);
+        if (rc)
+            return rc;
+        poll_set(s, w, !until, p);
+        if (poll(p, P_COUNT, vh__wait_left_ms(w)) < 0 && errno != EINTR)
+            return vh_error_set(err, -errno, "%s: poll", what);
+        rc = dispatch(s, p, err);
+        if (rc)
+            return rc;
+        if (p[P_CONTROL].revents & POLLIN)
+            return 0;
+        if (p[P_CONTROL].revents)
+            return vh_error_set(err, -EPIPE, "%s: the library is gone", what);
+        /* last, so that what the guest said before its end was heard */
+        if (p[P_VMM].revents && !(until && until(s)))
+            return vh__vmm_explain(s->vmm, VH_EVMM, err);
+    }
+}
+
+static bool output_flushed(const struct shim *s)
+{
+    return (s->out[0].fd < 0 || !s->out[0].pending.len) && (s->out[1].fd < 0 || !s->out[1].pending.len);
+}
+
+void shim_flush_output(struct shim *s, uint32_t ms)
+{
+    int64_t end = vh__clock_mono_ns() + ms * VH_NS_PER_MS;
+
+    while (!output_flushed(s) && vh__clock_mono_ns() < end) {
+        struct pollfd p[2];
+
+        for (int i = 0; i < 2; i++)
+            p[i] = (struct pollfd){ .fd = s->out[i].pending.len ? s->out[i].fd : -1, .events = POLLOUT };
+        if (poll(p, 2, 50) > 0)
+            for (int i = 0; i < 2; i++)
+                if (p[i].revents)
+                    write_output(&s->out[i]);
+    }
+}

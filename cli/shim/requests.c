@@ -1,0 +1,216 @@
+/* One function per request, in a table. Each fills in the answer's members or fails. */
+#include "shim_priv.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "clock.h"
+
+/* Before a snapshot the agent only has to flush; a guest that takes longer hangs. */
+#define QUIESCE_MS 10000
+
+/* A request being served. */
+struct request {
+    struct shim *s;
+    vh__shim_message *m;
+    vh__wait wait;
+    cJSON *answer;
+    int give_fd; /* borrowed descriptor "memory" of the answer, -1: none */
+};
+
+static bool said_hello(const struct shim *s)
+{
+    return s->guest.hello;
+}
+
+static bool ready_or_over(const struct shim *s)
+{
+    return s->guest.ready || s->guest.exited;
+}
+
+static bool is_quiesced(const struct shim *s)
+{
+    return s->guest.quiesced || s->guest.exited;
+}
+
+static bool has_ponged(const struct shim *s)
+{
+    return s->guest.pongs > 0 || s->guest.exited;
+}
+
+static bool never(const struct shim *s)
+{
+    (void)s;
+    return false;
+}
+
+static int op_fetch(struct request *r, vh_error *err)
+{
+    return memory_fetch(r->s, r->m, err);
+}
+
+static int op_spawn(struct request *r, vh_error *err)
+{
+    return memory_spawn(r->s, &r->wait, r->m, err);
+}
+
+static int op_hello(struct request *r, vh_error *err)
+{
+    int rc = shim_pump(r->s, &r->wait, said_hello, "first word of the agent", err);
+
+    if (rc == VH_ETIMEDOUT) {
+        char console[384];
+
+        vh__ring_tail(&r->s->vmm->console, console, sizeof(console));
+        (void)vh_error_set(err, rc, "the guest's agent did not say hello within its deadline; its console: %s",
+                           console[0] ? console : "(silent)");
+    }
+    if (rc)
+        memory_release(r->s); /* so that another try can start from nothing */
+    return rc;
+}
+
+static int op_start(struct request *r, vh_error *err)
+{
+    int rc = guest_send(r->s, &r->wait, r->m->payload, r->m->payload_len, err);
+
+    if (rc == 0)
+        rc = shim_pump(r->s, &r->wait, ready_or_over, "readiness of the function", err);
+    if (r->s->guest.exited)
+        return guest_exit_error(r->s, err);
+    if (rc == VH_ETIMEDOUT) {
+        char words[448];
+
+        vh__ring_tail(&r->s->said, words, sizeof(words));
+        (void)vh_error_set(err, rc,
+                           "the function did not open its port within its deadline; is --port right? Its last lines: %s",
+                           words[0] ? words : "(none)");
+    }
+    return rc;
+}
+
+static int quiesce(struct request *r, vh_error *err)
+{
+    vh__wait soon = vh__wait_within(&r->wait, QUIESCE_MS);
+    int rc;
+
+    r->s->guest.quiesced = false;
+    rc = vh__agent_send(r->s->vmm->agent_fd, &(vh__agent_msg){ .type = VH_AGENT_QUIESCE }, &soon, err);
+    if (rc == 0)
+        rc = shim_pump(r->s, &soon, is_quiesced, "quiescence of the guest", err);
+    return rc == 0 && r->s->guest.exited ? guest_exit_error(r->s, err) : rc;
+}
+
+static int op_save(struct request *r, vh_error *err)
+{
+    vh_auto_fd int vmstate = vh__shim_take_fd(r->m, "vmstate");
+    const vh__vmm_ops *ops = r->s->vmm->ops;
+    int rc;
+
+    if (vmstate < 0)
+        return vh_error_set(err, VH_EPROTOCOL, "save: no descriptor");
+    rc = quiesce(r, err);
+    if (rc == 0)
+        rc = ops->pause(r->s->vmm, &r->wait, err);
+    if (rc == 0)
+        rc = ops->save(r->s->vmm, &r->wait, vmstate, err);
+    r->give_fd = r->s->memfd;
+    return rc;
+}
+
+static int op_load(struct request *r, vh_error *err)
+{
+    vh_auto_fd int vmstate = vh__shim_take_fd(r->m, "vmstate");
+
+    if (vmstate < 0)
+        return vh_error_set(err, VH_EPROTOCOL, "load: no descriptor");
+    return r->s->vmm->ops->load(r->s->vmm, &r->wait, vmstate, err);
+}
+
+static int op_installed(struct request *r, vh_error *err)
+{
+    return memory_installed(r->s, &r->wait, r->answer, err);
+}
+
+static int op_resume(struct request *r, vh_error *err)
+{
+    return r->s->vmm->ops->resume(r->s->vmm, &r->wait, err);
+}
+
+static int op_tell(struct request *r, vh_error *err)
+{
+    int rc;
+
+    r->s->guest.pongs = 0;
+    rc = guest_send(r->s, &r->wait, r->m->payload, r->m->payload_len, err);
+    if (rc == 0 && vh__json_bool_or(r->m->json, "pong", false))
+        rc = shim_pump(r->s, &r->wait, has_ponged, "answer of the restored agent", err);
+    return rc == 0 && r->s->guest.exited ? guest_exit_error(r->s, err) : rc;
+}
+
+static int op_stats(struct request *r, vh_error *err)
+{
+    return memory_stats(r->s, r->answer, err);
+}
+
+static int op_record(struct request *r, vh_error *err)
+{
+    return memory_record(r->s, r->m, r->answer, err);
+}
+
+/* The guest powers off when the function has ended, so the end of the VMM is what is waited for. */
+static int op_stop(struct request *r, vh_error *err)
+{
+    int rc = guest_send(r->s, &r->wait, r->m->payload, r->m->payload_len, err);
+
+    r->s->exit_told = true; /* the answer tells it */
+    if (rc == 0)
+        rc = shim_pump(r->s, &r->wait, never, "end of the VM", err);
+    shim_flush_output(r->s, 1000);
+    memory_release(r->s);
+    return rc == VH_EVMM ? 0 : rc;
+}
+
+static const struct op {
+    const char *name;
+    int (*run)(struct request *r, vh_error *err);
+    bool needs_vm;
+} ops[] = {
+    { "fetch", op_fetch, false }, { "spawn", op_spawn, false },         { "hello", op_hello, true },
+    { "start", op_start, true },  { "save", op_save, true },            { "load", op_load, true },
+    { "installed", op_installed, true }, { "resume", op_resume, true }, { "tell", op_tell, true },
+    { "stats", op_stats, true },  { "record", op_record, true },        { "stop", op_stop, true },
+};
+
+static int run_op(struct request *r, vh_error *err)
+{
+    const char *name = vh__json_str_or(r->m->json, "op", "");
+
+    for (size_t i = 0; i < VH_ARRAY_LEN(ops); i++) {
+        if (strcmp(ops[i].name, name) != 0)
+            continue;
+        if (ops[i].needs_vm && !r->s->vmm)
+            return vh_error_set(err, VH_ESTATE, "%s: the VM has ended", name);
+        return ops[i].run(r, err);
+    }
+    return vh_error_set(err, VH_EPROTOCOL, "request '%s': unknown", name);
+}
+
+int request_serve(struct shim *s, vh__shim_message *m, vh_error *err)
+{
+    vh_call call = { .size = sizeof(call), .timeout_ms = (uint32_t)vh__json_u64_or(m->json, "timeout_ms", 0) };
+    struct request r = { .s = s, .m = m, .wait = vh__wait_from(&call, 10000), .give_fd = -1,
+                         .answer = cJSON_CreateObject() };
+    vh_error why = { 0 };
+    int rc = r.answer ? run_op(&r, &why) : -ENOMEM;
+
+    if (rc) {
+        cJSON_Delete(r.answer);
+        r.answer = vh__shim_error(rc, &why);
+        r.give_fd = -1;
+    } else if (!cJSON_AddTrueToObject(r.answer, "ok")) {
+        cJSON_Delete(r.answer);
+        r.answer = NULL;
+    }
+    return vh__shim_send(s->control, r.answer, &(vh__shim_fd){ "memory", r.give_fd }, r.give_fd >= 0, NULL, 0, err);
+}

@@ -1,0 +1,75 @@
+/*
+ * vhive-shim: owns one VM. It holds the VMM as its child, serves the VM's page faults, speaks with its agent, and
+ * does what it is asked on one socket (shim.h says what). It is single-threaded but for the pager: every wait, also
+ * one inside a request, is shim_pump(), which keeps console, agent and output flowing and notices deaths.
+ *
+ * Being init of its own pid namespace it takes the VMM with it however it ends.
+ */
+#ifndef VH_SHIM_SHIM_PRIV_H
+#define VH_SHIM_SHIM_PRIV_H
+
+#include <stdbool.h>
+
+#include "agent_host.h"
+#include "reap.h"
+#include "shim.h"
+#include "vmm.h"
+
+/* What is known of the guest and its function, by what the agent said. */
+struct guest {
+    bool hello, ready, exited, quiesced;
+    unsigned pongs;
+    vh__agent_exited exit;
+    char error[384]; /* the last ERROR of the agent, printable */
+};
+
+/* One output stream of the function on its way to whoever wants it. */
+struct output {
+    int fd; /* non-blocking pipe; -1: nobody wants it */
+    vh__buf pending;
+};
+
+struct shim {
+    int control;
+    vh__vmm *vmm; /* NULL: none */
+    vh__agent_decoder *agent;
+    struct guest guest;
+    struct output out[2];  /* stdout, stderr */
+    vh__ring said;         /* the function's last words, for errors */
+    int memfd;             /* memory of a VM that was booted; -1 */
+    vh__ws_fetch *fetch;   /* until the pager takes it */
+    vh__pager *pager;      /* NULL: page faults are the kernel's */
+    vh__ws_identity ws_id; /* snapshot is on the heap */
+    int memory_fd;         /* the snapshot's, while there is a pager */
+    int leases[2];         /* held only so that their locks live as long as the VM */
+    bool exit_told;
+};
+
+/* Descriptors that a condition may wait for beside everything else. */
+typedef bool (*shim_until)(const struct shim *s);
+
+/** pump.c: runs everything until |until| (NULL: until a request is there), the VMM's death or the bounds are over. */
+VH_MUST_CHECK int shim_pump(struct shim *s, const vh__wait *w, shim_until until, const char *what, vh_error *err);
+/** Flushes what output is left, for at most |ms|; a reader that is slower loses the rest. */
+void shim_flush_output(struct shim *s, uint32_t ms);
+
+/** guest.c: takes one message of the agent. */
+void guest_message(struct shim *s, const vh__agent_msg *m);
+/** Says why the function is not there: its exit and last words. Returns VH_EGUEST. */
+int guest_exit_error(const struct shim *s, vh_error *err);
+/** Sends an encoded frame to the agent. */
+VH_MUST_CHECK int guest_send(struct shim *s, const vh__wait *w, const void *frame, size_t n, vh_error *err);
+
+/** memory.c: the VMM with its memory, and what serves it. */
+VH_MUST_CHECK int memory_fetch(struct shim *s, vh__shim_message *m, vh_error *err);
+VH_MUST_CHECK int memory_spawn(struct shim *s, const vh__wait *w, vh__shim_message *m, vh_error *err);
+VH_MUST_CHECK int memory_record(struct shim *s, vh__shim_message *m, cJSON *answer, vh_error *err);
+VH_MUST_CHECK int memory_installed(struct shim *s, const vh__wait *w, cJSON *answer, vh_error *err);
+VH_MUST_CHECK int memory_stats(struct shim *s, cJSON *answer, vh_error *err);
+/** Kills the VMM and frees what served it; the shim is as at its start. */
+void memory_release(struct shim *s);
+
+/** requests.c: carries out one request and answers it. Fails only when the socket does. */
+VH_MUST_CHECK int request_serve(struct shim *s, vh__shim_message *m, vh_error *err);
+
+#endif
