@@ -123,7 +123,7 @@ typedef struct vh_vm_exit {
     bool ended;
     bool function;    /**< the function ended by itself; else the VM died */
     int code;         /**< the function's exit code, 128 + signal */
-    char reason[256]; /**< for people */
+    char reason[VH_ERROR_MSG]; /**< for people */
 } vh_vm_exit;
 
 /** Blocks until |vm| ends by itself or the call's bounds are over. */
