@@ -11,7 +11,7 @@
  *     vh__guest_cmdline(&(vh__guest_boot){ .tsc_khz = vh__guest_tsc_khz(guest) }, line, sizeof(line));
  *
  * Files, below the folder (state_dir/guest):
- *     *.deb                       packages put there by hand are used before any download
+ *     linux-image-*.deb           packages put there by hand are used before any download
  *     kernels/RELEASE/            vmlinux, modules/NAME.ko, kernel.json; published by rename
  *     initramfs/KEY.cpio          KEY names kernel release, modules and agent: a new agent makes a new one
  *     lock                        flock(2): one process downloads, the others wait for it
