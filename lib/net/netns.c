@@ -1,0 +1,74 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+
+#include "auto.h"
+#include "net_priv.h"
+
+struct job {
+    vh__net_lease *l;
+    int rc;
+    vh_error err;
+};
+
+static int set_up(vh__net_lease *l, vh_error *err)
+{
+    /* before there is a link: what is set for "default" is what links are born with */
+    static const struct {
+        const char *name, *value;
+        bool optional; /* a kernel without IPv6 has no such file */
+    } settings[] = {
+        { "ipv4/ip_forward", "1", false },
+        { "ipv4/conf/all/rp_filter", "0", false },
+        { "ipv4/conf/default/rp_filter", "0", false },
+        { "ipv6/conf/all/disable_ipv6", "1", true },
+        { "ipv6/conf/default/disable_ipv6", "1", true },
+    };
+    int rc;
+
+    l->info.netns_fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (l->info.netns_fd < 0)
+        return vh_error_set(err, -errno, "open /proc/thread-self/ns/net");
+    for (size_t i = 0; i < VH_ARRAY_LEN(settings); i++) {
+        rc = vh__sysctl_write(settings[i].name, settings[i].value, err);
+        if (rc && !(rc == -ENOENT && settings[i].optional))
+            return rc;
+    }
+    rc = vh__tap_open(&l->info.tap_fd, err);
+    if (rc == 0)
+        rc = vh__links_open(&l->inside, err);
+    if (rc == 0)
+        rc = vh__rules_load_inside(l->net, l->info.address, err);
+    return rc;
+}
+
+static void *thread(void *arg)
+{
+    struct job *job = arg;
+
+    if (unshare(CLONE_NEWNET) < 0)
+        job->rc = vh_error_set(&job->err, -errno, "make a network namespace");
+    else
+        job->rc = set_up(job->l, &job->err);
+    return NULL;
+}
+
+int vh__netns_make(vh__net_lease *l, vh_error *err)
+{
+    struct job job = { .l = l };
+    sigset_t all, old;
+    pthread_t t;
+    int rc;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old); /* the program's handlers do not expect to run in there */
+    rc = pthread_create(&t, NULL, thread, &job);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (rc)
+        return vh_error_set(err, -rc, "thread of a network namespace");
+    pthread_join(t, NULL);
+    if (job.rc && err)
+        *err = job.err;
+    return job.rc;
+}
