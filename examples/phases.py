@@ -8,8 +8,8 @@ import json
 import sys
 
 
-def milliseconds(ns):
-    return f"{ns / 1e6:.1f}"
+def milliseconds(us):
+    return f"{us / 1e3:.1f}"
 
 
 def cells(result):
@@ -17,10 +17,10 @@ def cells(result):
     spent = {}
     for phase in result["phases"]:
         key = phase["id"], phase["critical"]
-        spent[key] = spent.get(key, 0) + phase["duration_ns"]
+        spent[key] = spent.get(key, 0) + phase["duration_us"]
     texts = {}
-    for (name, critical), ns in spent.items():
-        text = milliseconds(ns) if critical else f"({milliseconds(ns)})"
+    for (name, critical), us in spent.items():
+        text = milliseconds(us) if critical else f"({milliseconds(us)})"
         texts[name] = f"{texts[name]} {text}" if name in texts else text
     return texts
 
@@ -40,14 +40,14 @@ def phase_order(results):
 
 
 def critical_share(result):
-    critical = sum(p["duration_ns"] for p in result["phases"] if p["critical"])
+    critical = sum(p["duration_us"] for p in result["phases"] if p["critical"])
     return f"{100 * critical / result['total_ns']:.1f}%"
 
 
 def print_table(results):
     rows = [["phase, ms", *results]]
     rows += [[name, *(cells(r).get(name, "") for r in results.values())] for name in phase_order(results)]
-    rows.append(["total", *(milliseconds(r["total_ns"]) for r in results.values())])
+    rows.append(["total", *(milliseconds(r["total_us"]) for r in results.values())])
     rows.append(["critical phases", *(critical_share(r) for r in results.values())])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
