@@ -53,8 +53,8 @@ VH_MUST_CHECK int vh__snapshot_dir_discard(const vh_snapshots *s, const char *na
  * Messages begin with |name|.
  */
 VH_MUST_CHECK int vh__snapshot_file_open(int dir, const char *name, int *fd, struct stat *st, vh_error *err);
-/** Reads all of such a file. More than VH_MANIFEST_MAX bytes is VH_ECORRUPT. */
-VH_MUST_CHECK int vh__snapshot_file_read(int dir, const char *name, vh__buf *out, vh_error *err);
+/** Reads all of such a file. More than |max| bytes is VH_ECORRUPT. */
+VH_MUST_CHECK int vh__snapshot_file_read(int dir, const char *name, size_t max, vh__buf *out, vh_error *err);
 
 /**
  * Reads the manifest in |dir|, a directory called |name|, and compares it with that name and with the sizes of the
@@ -64,6 +64,11 @@ VH_MUST_CHECK int vh__snapshot_file_read(int dir, const char *name, vh__buf *out
 VH_MUST_CHECK int vh__snapshot_load(int dir, const char *name, vh__manifest *m, vh_error *err);
 /** Compares the VMM state behind |fd| with its digest. VH_ECORRUPT. */
 VH_MUST_CHECK int vh__snapshot_check_vmstate(int fd, const vh__manifest *m, vh_error *err);
+
+/** Fills the working set's figures of |info|, if there is one of the very saving that |m| tells of. */
+void vh__snapshot_look_at_ws(int dir, const vh__manifest *m, vh_snapshot_info *info);
+/** Reads the working set, if there is one. VH_ECORRUPT: damaged, or of another saving. */
+VH_MUST_CHECK int vh__snapshot_check_ws(int dir, const vh__manifest *m, const vh__wait *w, vh_error *err);
 
 /** Completes the message of |err|, whose code is |rc|: "snapshot |name|: " before, the remedy behind. Returns |rc|. */
 int vh__snapshot_blame(const char *name, int rc, vh_error *err);

@@ -76,7 +76,7 @@ int vh__snapshot_file_open(int dir, const char *name, int *fd, struct stat *st, 
     return 0;
 }
 
-int vh__snapshot_file_read(int dir, const char *name, vh__buf *out, vh_error *err)
+int vh__snapshot_file_read(int dir, const char *name, size_t max, vh__buf *out, vh_error *err)
 {
     vh_auto_fd int fd = -1;
     struct stat st;
@@ -84,8 +84,8 @@ int vh__snapshot_file_read(int dir, const char *name, vh__buf *out, vh_error *er
 
     if (rc)
         return rc;
-    if (st.st_size > VH_MANIFEST_MAX)
-        return vh_error_set(err, VH_ECORRUPT, "%s: larger than %u bytes", name, VH_MANIFEST_MAX);
+    if ((size_t)st.st_size > max)
+        return vh_error_set(err, VH_ECORRUPT, "%s: larger than %zu bytes", name, max);
     if (!vh__buf_reserve(out, (size_t)st.st_size + 1))
         return vh__buf_check(out, name, err);
     rc = vh__fd_pread_full(fd, out->data + out->len, (size_t)st.st_size, 0, name, err);

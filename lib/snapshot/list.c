@@ -1,7 +1,6 @@
 #include <vhive/snapshot.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +11,6 @@ static int look(vh_snapshots *s, const char *name, vh_snapshot_info *info, vh_er
 {
     vh_auto_manifest vh__manifest m = { 0 };
     vh_auto_fd int dir = vh__snapshot_dir_open(s, name);
-    struct stat st;
     vh_error bad = { 0 };
     int rc;
 
@@ -33,10 +31,8 @@ static int look(vh_snapshots *s, const char *name, vh_snapshot_info *info, vh_er
     } else if (info->quarantined) {
         strcpy(info->problem, "a restore of it failed; it is only kept for a look");
     }
-    if (fstatat(dir, "ws", &st, AT_SYMLINK_NOFOLLOW) == 0) {
-        info->ws_bytes = (uint64_t)st.st_size;
-        info->ws_pages = info->ws_bytes / 4096;
-    }
+    if (rc == 0)
+        vh__snapshot_look_at_ws(dir, &m, info);
     return vh__label_list(s, info, err);
 }
 
@@ -87,7 +83,7 @@ int vh_snapshots_manifest(vh_snapshots *snapshots, const char *ref, char **json,
     dir = vh__snapshot_dir_open(snapshots, name);
     if (dir < 0)
         return vh_error_set(err, dir, "open %s/%s", snapshots->path, name);
-    rc = vh__snapshot_file_read(dir, "manifest.json", &text, err);
+    rc = vh__snapshot_file_read(dir, "manifest.json", VH_MANIFEST_MAX, &text, err);
     if (rc)
         return vh__snapshot_blame(name, rc, err);
     *json = vh__buf_steal(&text);

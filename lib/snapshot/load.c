@@ -46,7 +46,7 @@ int vh__snapshot_load(int dir, const char *name, vh__manifest *m, vh_error *err)
     vh_auto_manifest vh__manifest made = { 0 };
     vh_auto_buf vh__buf text = { 0 };
     uint64_t ignored;
-    int rc = vh__snapshot_file_read(dir, "manifest.json", &text, err);
+    int rc = vh__snapshot_file_read(dir, "manifest.json", VH_MANIFEST_MAX, &text, err);
 
     if (rc == 0)
         rc = vh__manifest_parse(text.data, text.len, &made, err);

@@ -36,6 +36,11 @@ void vh__manifest_fini(vh__manifest *m)
     *m = (vh__manifest){ 0 };
 }
 
+const char *vh__manifest_ws_owner(const vh__manifest *m)
+{
+    return m->digest + strlen("sha256:");
+}
+
 static const cJSON *group_of(const cJSON *json, const char *group)
 {
     return group ? cJSON_GetObjectItemCaseSensitive(json, group) : json;

@@ -23,6 +23,8 @@ typedef struct vh__manifest {
 } vh__manifest;
 
 void vh__manifest_fini(vh__manifest *m);
+/** Name of the very saving, for its working set: snapshot.h, vh__snapshot_ws_owner(). */
+const char *vh__manifest_ws_owner(const vh__manifest *m);
 #define vh_auto_manifest __attribute__((cleanup(vh__manifest_fini)))
 
 /**

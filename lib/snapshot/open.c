@@ -11,6 +11,7 @@
 #include "fd.h"
 #include "log.h"
 #include "path.h"
+#include "reap.h"
 
 struct vh__snapshot {
     char id[VH_SNAPSHOT_ID];
@@ -149,13 +150,13 @@ bool vh__snapshot_has_ws(const vh__snapshot *snap)
 {
     struct stat st;
 
-    return fstatat(snap->dir_fd, "ws.idx", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-           fstatat(snap->dir_fd, "ws", &st, AT_SYMLINK_NOFOLLOW) == 0;
+    return fstatat(snap->dir_fd, VH_WS_INDEX_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           fstatat(snap->dir_fd, VH_WS_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 const char *vh__snapshot_ws_owner(const vh__snapshot *snap)
 {
-    return snap->manifest.digest + strlen("sha256:");
+    return vh__manifest_ws_owner(&snap->manifest);
 }
 
 int vh__snapshot_ws_lock(vh__snapshot *snap, vh_error *err)
@@ -179,7 +180,7 @@ void vh__snapshot_ws_unlock(vh__snapshot *snap)
 
 void vh__snapshot_evict_cache(const vh__snapshot *snap)
 {
-    static const char *const files[] = { "memory", "vmstate", "ws", "ws.idx" };
+    static const char *const files[] = { "memory", "vmstate", VH_WS_FILE, VH_WS_INDEX_FILE };
 
     for (size_t i = 0; i < VH_ARRAY_LEN(files); i++) {
         vh_auto_fd int fd = -1;

@@ -65,5 +65,7 @@ int vh_snapshots_verify(vh_snapshots *snapshots, const char *ref, const vh_call 
         rc = verify_vmstate(dir, &m, err);
     if (rc == 0)
         rc = verify_memory(dir, &m, &w, err);
+    if (rc == 0)
+        rc = vh__snapshot_check_ws(dir, &m, &w, err);
     return rc ? vh__snapshot_blame(name, rc, err) : 0;
 }

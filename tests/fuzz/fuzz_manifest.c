@@ -1,4 +1,4 @@
-/* modules: snapshot json base */
+/* modules: snapshot reap json base */
 /*
  * Manifests of snapshots, twice: as they are, which rarely gets past their own digest, and with that digest put
  * right, so that what stands behind it is reached too. What is accepted must be what the catalogue relies on.
