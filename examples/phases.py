@@ -41,7 +41,7 @@ def phase_order(results):
 
 def critical_share(result):
     critical = sum(p["duration_us"] for p in result["phases"] if p["critical"])
-    return f"{100 * critical / result['total_ns']:.1f}%"
+    return f"{100 * critical / result['total_us']:.1f}%"
 
 
 def print_table(results):
@@ -68,7 +68,7 @@ def main():
         print_table(results)
         return
     for name, result in results.items():
-        print(f"{name:12} {milliseconds(result['total_ns']):>9} ms   {result['body'].strip()[:80]}")
+        print(f"{name:12} {milliseconds(result['total_us']):>9} ms   {result['body'].strip()[:80]}")
 
 
 if __name__ == "__main__":
