@@ -1,0 +1,15 @@
+#!/bin/sh
+# scripts.sh: the shell scripts pass shellcheck, and each that a person starts has --help.
+set -eu
+cd "$(dirname "$0")/../.."
+if ! command -v shellcheck >/dev/null; then
+    echo "skip: shellcheck: not installed"
+    exit 77
+fi
+git ls-files -co --exclude-standard '*.sh' .ci/run | xargs shellcheck -x
+for script in scripts/*.sh examples/*.sh tests/run.sh; do
+    "$script" --help | grep -q '^usage: '"$script" || {
+        echo "$script --help does not say how to use it"
+        exit 1
+    }
+done
