@@ -49,8 +49,10 @@ download_kernel() {
     local package
     package=$(apt-cache depends "$kernel" | awk '/Depends: linux-image-[0-9]/ { print $2; exit }')
     [[ $package ]] || die "apt knows no package $kernel: add Debian's main archive to its sources"
-    mkdir -p "$cache"
-    (cd "$cache" && apt-get download "$package")
+    mkdir -p "$cache/partial"
+    (cd "$cache/partial" && apt-get -o APT::Sandbox::User=root download "$package")
+    mv "$cache/partial"/*.deb "$cache/"
+    rmdir "$cache/partial"
 }
 
 install=1 level=run
@@ -93,7 +95,7 @@ if ((!install)); then
     echo "sudo scripts/setup.sh --for $level gets them"
     exit 1
 fi
-((EUID == 0)) || die "not root: use sudo, or have an administrator install ${missing[*]:-the guest kernel}"
+((EUID == 0)) || die "not root: use sudo; missing: ${missing[*]:-the guest kernel}"
 
 export DEBIAN_FRONTEND=noninteractive
 apt-get update
