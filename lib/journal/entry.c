@@ -27,8 +27,8 @@ static int check_owner(int fd, const char *dir, vh_error *err)
         return vh_error_set(err, -errno, "journal %s", dir);
     if (st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH)))
         return vh_error_set(err, VH_ESTATE,
-                            "journal %s: other users may write to it (owner %u, mode %o): remove it, or chown it to "
-                            "user %u and chmod it to 0700",
+                            "journal %s: other users may write to it (owner %u, mode %o): remove it, or make "
+                            "it user %u's own with mode 0700",
                             dir, (unsigned)st.st_uid, (unsigned)st.st_mode & 07777, (unsigned)geteuid());
     return 0;
 }
@@ -85,7 +85,7 @@ bool vh__journal_is_current(const vh__journal *j, const char *name, int fd)
            here.st_dev == there.st_dev && here.st_ino == there.st_ino;
 }
 
-/* Waits for the lock of |fd|: at most a reaper has it, for the moment it takes to remove an entry without notes. */
+/* Waits for the lock of |fd|: at most a reaper has it, for the moment of removing an entry without notes. */
 static int lock(int fd)
 {
     struct flock all = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
@@ -145,15 +145,17 @@ int vh__journal_note(vh__journal_entry *e, const char *kind, const char *value, 
     int rc;
 
     if (!vh__journal_is_word(kind, VH_JOURNAL_KIND_MAX, false) || !value[0] || strchr(value, '\n'))
-        return vh_error_set(err, VH_EINVALID, "journal entry %s: kind \"%s\" must be a word and its value one line",
-                            e->name, kind);
+        return vh_error_set(err, VH_EINVALID,
+                            "journal entry %s: kind \"%s\" must be a word and its value one line", e->name,
+                            kind);
     vh__buf_printf(&line, "%s %s\n", kind, value);
     rc = vh__buf_check(&line, "journal note", err);
     if (rc)
         return rc;
     if (strlen(value) > VH_JOURNAL_VALUE_MAX || e->size + line.len > VH_JOURNAL_ENTRY_MAX)
-        return vh_error_set(err, VH_ELIMIT, "journal entry %s: %s of %zu bytes: at most %d a value, %d an entry",
-                            e->name, kind, strlen(value), VH_JOURNAL_VALUE_MAX, VH_JOURNAL_ENTRY_MAX);
+        return vh_error_set(err, VH_ELIMIT,
+                            "journal entry %s: %s of %zu bytes: at most %d a value, %d an entry", e->name,
+                            kind, strlen(value), VH_JOURNAL_VALUE_MAX, VH_JOURNAL_ENTRY_MAX);
     rc = vh__fd_pwrite_full(e->fd, line.data, line.len, e->size, "journal entry", err);
     if (rc) {
         if (ftruncate(e->fd, (off_t)e->size) < 0) {

@@ -171,7 +171,8 @@ static bool is_live(const vh__journal *j, const char *name, bool *live)
     return true;
 }
 
-int vh__journal_list(vh__journal *j, bool (*visit)(const char *name, bool live, void *arg), void *arg, vh_error *err)
+int vh__journal_list(vh__journal *j, bool (*visit)(const char *name, bool live, void *arg), void *arg,
+                     vh_error *err)
 {
     vh_auto_dir DIR *dir = NULL;
     const char *name;

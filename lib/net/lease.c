@@ -35,14 +35,14 @@ static int connect_inside(vh__net_lease *l, vh_error *err)
                      VH_NET_GUEST_MAC };
     link_end inner = { INNER_LINK, outer + 1, 31, outer, HOST_MAC };
     int index = 0;
-    int rc = vh__links_up(l->inside, "lo", NULL, err);
+    int rc = vh__net_links_up(l->inside, "lo", NULL, err);
 
     if (rc == 0)
-        rc = vh__links_up_end(l->inside, &tap, NULL, err);
+        rc = vh__net_links_up_end(l->inside, &tap, NULL, err);
     if (rc == 0)
-        rc = vh__links_up_end(l->inside, &inner, &index, err);
+        rc = vh__net_links_up_end(l->inside, &inner, &index, err);
     if (rc == 0)
-        rc = vh__links_add_default(l->inside, index, outer, err);
+        rc = vh__net_links_add_default(l->inside, index, outer, err);
     return rc;
 }
 
@@ -52,19 +52,19 @@ static int connect_host(vh__net_lease *l, const vh__wait *w, vh_error *err)
     uint32_t outer = host_order(l->info.host_end);
     link_end end = { l->info.link, outer, 31, outer + 1, INNER_MAC };
     struct nl_sock *sk = NULL;
-    int rc = vh__links_open(&sk, err);
+    int rc = vh__net_links_open(&sk, err);
 
     if (rc == 0)
-        rc = vh__links_add_pair(sk, l->info.link, l->info.netns_fd, err);
+        rc = vh__net_links_add_pair(sk, l->info.link, l->info.netns_fd, err);
     l->linked = rc == 0;
     if (rc == 0)
-        rc = vh__links_up_end(sk, &end, NULL, err);
+        rc = vh__net_links_up_end(sk, &end, NULL, err);
     if (rc == 0)
         rc = connect_inside(l, err);
     if (rc == 0)
-        rc = vh__links_wait_running(sk, l->info.link, w, err);
-    vh__links_close(&sk);
-    vh__links_close(&l->inside);
+        rc = vh__net_links_wait_running(sk, l->info.link, w, err);
+    vh__net_links_close(&sk);
+    vh__net_links_close(&l->inside);
     return rc;
 }
 
@@ -77,9 +77,11 @@ int vh__net_acquire(vh__net *net, const vh__wait *w, vh__net_lease **lease, vh_e
         return vh_error_set(err, -ENOMEM, "network lease");
     made->net = net;
     made->info.netns_fd = made->info.tap_fd = made->info.lock_fd = -1;
-    rc = vh__net_ledger_claim(made, w, err);
+    rc = vh__wait_check(w, "network lease", err);
     if (rc == 0)
-        rc = vh__netns_make(made, err);
+        rc = vh__net_ledger_claim(made, w, err);
+    if (rc == 0)
+        rc = vh__net_ns_make(made, err);
     if (rc == 0)
         rc = connect_host(made, w, err);
     if (rc) {
@@ -96,7 +98,7 @@ const vh__net_info *vh__net_lease_info(const vh__net_lease *lease)
     return &lease->info;
 }
 
-/* Removes the link, which closing the descriptors would do too, but later and not while somebody has copies. */
+/* Removes the link. Closing the descriptors would too, but later, and not while somebody has copies. */
 static int disconnect(const vh__net_lease *l, vh_error *err)
 {
     struct nl_sock *sk = NULL;
@@ -104,10 +106,10 @@ static int disconnect(const vh__net_lease *l, vh_error *err)
 
     if (!l->linked)
         return 0;
-    rc = vh__links_open(&sk, err);
+    rc = vh__net_links_open(&sk, err);
     if (rc == 0)
-        rc = vh__links_remove(sk, l->info.link, err);
-    vh__links_close(&sk);
+        rc = vh__net_links_remove(sk, l->info.link, err);
+    vh__net_links_close(&sk);
     return rc;
 }
 
@@ -124,10 +126,10 @@ void vh__net_release(vh__net_lease *lease)
     }
     vh__fd_close(&lease->info.tap_fd);
     vh__fd_close(&lease->info.netns_fd);
-    vh__links_close(&lease->inside);
+    vh__net_links_close(&lease->inside);
     if (vh__net_ledger_end(lease, &w, &err))
-        vh__log(lease->net->env, VH_LOG_WARN, "net", NULL, "rules of the host may stay until the next lease: %s",
-                err.msg);
+        vh__log(lease->net->env, VH_LOG_WARN, "net", NULL,
+                "rules of the host may stay until the next lease: %s", err.msg);
     free(lease);
 }
 

@@ -43,12 +43,12 @@ int vh__net_ledger_open(vh__net *net, vh_error *err)
 static int undo_link(const char *value, void *arg, vh_error *err)
 {
     struct nl_sock *sk = NULL;
-    int rc = vh__links_open(&sk, err);
+    int rc = vh__net_links_open(&sk, err);
 
     (void)arg;
     if (rc == 0)
-        rc = vh__links_remove(sk, value, err);
-    vh__links_close(&sk);
+        rc = vh__net_links_remove(sk, value, err);
+    vh__net_links_close(&sk);
     return rc;
 }
 
@@ -72,7 +72,7 @@ static int remove_idle_table(vh__net *net, vh_error *err)
     bool live = false;
     int rc = vh__journal_list(net->journal, stop_at_live, &live, err);
 
-    return rc || live ? rc : vh__host_table_remove(net, err);
+    return rc || live ? rc : vh__net_table_remove(net, err);
 }
 
 /* Begins the entry of the lowest id that has none; VH_ELIMIT when all do. */
@@ -96,8 +96,10 @@ static int begin_lowest(vh__net_lease *l, const vh__wait *w, vh_error *err)
         if (rc || l->entry)
             return rc;
     }
-    return vh_error_set(err, VH_ELIMIT, "network lease: all %u addresses of the pool are taken: stop some VMs or "
-                        "configure a larger pool", l->net->pairs - 1);
+    return vh_error_set(err, VH_ELIMIT,
+                        "network lease: all %u addresses of the pool are taken: stop some VMs or "
+                        "configure a larger pool",
+                        l->net->pairs - 1);
 }
 
 static void name_lease(vh__net_lease *l)
@@ -126,7 +128,7 @@ int vh__net_ledger_claim(vh__net_lease *l, const vh__wait *w, vh_error *err)
         return rc;
     name_lease(l);
     rc = vh__journal_note(l->entry, "link", l->info.link, err);
-    return rc ? rc : vh__host_table_ensure(l->net, err);
+    return rc ? rc : vh__net_table_ensure(l->net, err);
 }
 
 int vh__net_ledger_end(vh__net_lease *l, const vh__wait *w, vh_error *err)

@@ -46,16 +46,23 @@ static void put_route(struct rtnl_route **r)
 #define auto_neigh __attribute__((cleanup(put_neigh)))
 #define auto_route __attribute__((cleanup(put_route)))
 
-int vh__links_errno(int nle)
+int vh__net_links_errno(int nle)
 {
     static const struct {
         int nle, code;
     } codes[] = {
-        { NLE_SUCCESS, 0 },          { NLE_NOMEM, -ENOMEM },       { NLE_EXIST, -EEXIST },
-        { NLE_INVAL, -EINVAL },      { NLE_RANGE, -ERANGE },       { NLE_OPNOTSUPP, -EOPNOTSUPP },
-        { NLE_OBJ_NOTFOUND, -ENOENT }, { NLE_BUSY, -EBUSY },       { NLE_PERM, -EPERM },
-        { NLE_NOACCESS, -EACCES },   { NLE_NODEV, -ENODEV },       { NLE_NOADDR, -EADDRNOTAVAIL },
-        { NLE_AGAIN, -EAGAIN },      { NLE_INTR, -EINTR },
+        { NLE_SUCCESS, 0 },
+        { NLE_NOMEM, -ENOMEM },
+        { NLE_EXIST, -EEXIST },
+        { NLE_INVAL, -EINVAL },
+        { NLE_RANGE, -ERANGE },
+        { NLE_OPNOTSUPP, -EOPNOTSUPP },
+        { NLE_OBJ_NOTFOUND, -ENOENT },
+        { NLE_BUSY, -EBUSY },
+        { NLE_PERM, -EPERM },
+        { NLE_NOACCESS, -EACCES },
+        { NLE_NODEV, -ENODEV },
+        { NLE_NOADDR, -EADDRNOTAVAIL },
     };
 
     for (size_t i = 0; i < VH_ARRAY_LEN(codes); i++)
@@ -64,7 +71,7 @@ int vh__links_errno(int nle)
     return -EIO;
 }
 
-int vh__links_open(struct nl_sock **sk, vh_error *err)
+int vh__net_links_open(struct nl_sock **sk, vh_error *err)
 {
     struct nl_sock *s = nl_socket_alloc();
     int nle;
@@ -74,13 +81,13 @@ int vh__links_open(struct nl_sock **sk, vh_error *err)
     nle = nl_connect(s, NETLINK_ROUTE);
     if (nle < 0) {
         nl_socket_free(s);
-        return vh_error_set(err, vh__links_errno(nle), "route socket");
+        return vh_error_set(err, vh__net_links_errno(nle), "route socket");
     }
     *sk = s;
     return 0;
 }
 
-void vh__links_close(struct nl_sock **sk)
+void vh__net_links_close(struct nl_sock **sk)
 {
     if (*sk)
         nl_socket_free(*sk);
@@ -100,7 +107,7 @@ static int set_common(struct rtnl_link *link, const char *mac)
     return 0;
 }
 
-int vh__links_add_pair(struct nl_sock *sk, const char *name, int netns_fd, vh_error *err)
+int vh__net_links_add_pair(struct nl_sock *sk, const char *name, int netns_fd, vh_error *err)
 {
     auto_link struct rtnl_link *host = rtnl_link_veth_alloc();
     auto_link struct rtnl_link *inner = host ? rtnl_link_veth_get_peer(host) : NULL;
@@ -118,11 +125,12 @@ int vh__links_add_pair(struct nl_sock *sk, const char *name, int netns_fd, vh_er
     if (nle == 0)
         nle = rtnl_link_add(sk, host, NLM_F_CREATE | NLM_F_EXCL);
     if (nle == -NLE_OPNOTSUPP)
-        return vh_error_set(err, VH_EMISSING, "link %s: the kernel has no veth: load the module (modprobe veth)", name);
-    return nle < 0 ? vh_error_set(err, vh__links_errno(nle), "make link %s", name) : 0;
+        return vh_error_set(err, VH_EMISSING,
+                            "link %s: the kernel has no veth: load the module (modprobe veth)", name);
+    return nle < 0 ? vh_error_set(err, vh__net_links_errno(nle), "make link %s", name) : 0;
 }
 
-int vh__links_remove(struct nl_sock *sk, const char *name, vh_error *err)
+int vh__net_links_remove(struct nl_sock *sk, const char *name, vh_error *err)
 {
     auto_link struct rtnl_link *link = rtnl_link_alloc();
     int nle;
@@ -133,10 +141,10 @@ int vh__links_remove(struct nl_sock *sk, const char *name, vh_error *err)
     nle = rtnl_link_delete(sk, link);
     if (nle == 0 || nle == -NLE_NODEV || nle == -NLE_OBJ_NOTFOUND)
         return 0;
-    return vh_error_set(err, vh__links_errno(nle), "remove link %s", name);
+    return vh_error_set(err, vh__net_links_errno(nle), "remove link %s", name);
 }
 
-int vh__links_up(struct nl_sock *sk, const char *name, int *index, vh_error *err)
+int vh__net_links_up(struct nl_sock *sk, const char *name, int *index, vh_error *err)
 {
     auto_link struct rtnl_link *link = NULL;
     auto_link struct rtnl_link *change = rtnl_link_alloc();
@@ -147,21 +155,21 @@ int vh__links_up(struct nl_sock *sk, const char *name, int *index, vh_error *err
         nle = rtnl_link_change(sk, link, change, 0);
     }
     if (nle < 0)
-        return vh_error_set(err, vh__links_errno(nle), "set link %s up", name);
+        return vh_error_set(err, vh__net_links_errno(nle), "set link %s up", name);
     if (index)
         *index = rtnl_link_get_ifindex(link);
     return 0;
 }
 
-int vh__links_wait_running(struct nl_sock *sk, const char *name, const vh__wait *w, vh_error *err)
+int vh__net_links_wait_running(struct nl_sock *sk, const char *name, const vh__wait *w, vh_error *err)
 {
     for (;;) {
         auto_link struct rtnl_link *link = NULL;
-        int nle = rtnl_link_get_kernel(sk, 0, name, &link); /* asking makes a kernel from 6.8 on do it at once */
-        int rc;
+        int nle, rc;
 
+        nle = rtnl_link_get_kernel(sk, 0, name, &link); /* asking makes a kernel from 6.8 on do it at once */
         if (nle < 0)
-            return vh_error_set(err, vh__links_errno(nle), "wait for link %s", name);
+            return vh_error_set(err, vh__net_links_errno(nle), "wait for link %s", name);
         if (rtnl_link_get_operstate(link) == IF_OPER_UP)
             return 0;
         rc = vh__wait_sleep(w, 1, name, err);
@@ -209,10 +217,10 @@ static int add_neighbour(struct nl_sock *sk, int index, const link_end *end)
     return nle < 0 ? nle : rtnl_neigh_add(sk, n, NLM_F_CREATE);
 }
 
-int vh__links_up_end(struct nl_sock *sk, const link_end *end, int *index, vh_error *err)
+int vh__net_links_up_end(struct nl_sock *sk, const link_end *end, int *index, vh_error *err)
 {
     int at = 0, nle;
-    int rc = vh__links_up(sk, end->name, &at, err);
+    int rc = vh__net_links_up(sk, end->name, &at, err);
 
     if (rc)
         return rc;
@@ -220,13 +228,13 @@ int vh__links_up_end(struct nl_sock *sk, const link_end *end, int *index, vh_err
     if (nle == 0)
         nle = add_neighbour(sk, at, end);
     if (nle < 0)
-        return vh_error_set(err, vh__links_errno(nle), "give link %s its address", end->name);
+        return vh_error_set(err, vh__net_links_errno(nle), "give link %s its address", end->name);
     if (index)
         *index = at;
     return 0;
 }
 
-int vh__links_add_default(struct nl_sock *sk, int index, uint32_t gateway, vh_error *err)
+int vh__net_links_add_default(struct nl_sock *sk, int index, uint32_t gateway, vh_error *err)
 {
     auto_route struct rtnl_route *r = rtnl_route_alloc();
     auto_addr struct nl_addr *any = ipv4(0, 0);
@@ -244,5 +252,5 @@ int vh__links_add_default(struct nl_sock *sk, int index, uint32_t gateway, vh_er
     }
     if (nle == 0)
         nle = rtnl_route_add(sk, r, NLM_F_CREATE);
-    return nle < 0 ? vh_error_set(err, vh__links_errno(nle), "default route of a namespace") : 0;
+    return nle < 0 ? vh_error_set(err, vh__net_links_errno(nle), "default route of a namespace") : 0;
 }

@@ -39,11 +39,13 @@ static int parse_pool(vh__net *net, const char *text, vh_error *err)
     unsigned bits;
 
     if (!split_range(text, &a, &bits) || bits < 8 || bits > 30)
-        return vh_error_set(err, VH_EINVALID, "network pool \"%s\": must be an IPv4 range from /8 to /30, like %s",
-                            text, DEFAULT_POOL);
+        return vh_error_set(err, VH_EINVALID,
+                            "network pool \"%s\": must be an IPv4 range from /8 to /30, like %s", text,
+                            DEFAULT_POOL);
     net->pool = ntohl(a.s_addr);
     if (net->pool & (UINT32_MAX >> bits))
-        return vh_error_set(err, VH_EINVALID, "network pool \"%s\": its address is not the first of a /%u", text, bits);
+        return vh_error_set(err, VH_EINVALID, "network pool \"%s\": its address is not the first of a /%u",
+                            text, bits);
     net->pairs = 1U << (31 - bits);
     return 0;
 }

@@ -55,12 +55,12 @@ int vh__net_ledger_reap(vh__net *net, const vh__wait *w, vh_error *err);
 /* netns.c: the namespace of |l| from within */
 
 /** Makes the namespace of |l| with its settings, tap and rules: sets netns_fd, tap_fd and inside. */
-int vh__netns_make(vh__net_lease *l, vh_error *err);
+int vh__net_ns_make(vh__net_lease *l, vh_error *err);
 
 /* tap.c */
 
 /** Makes the tap in the calling thread's namespace. */
-int vh__tap_open(int *fd, vh_error *err);
+int vh__net_tap_open(int *fd, vh_error *err);
 
 /* links.c: links, addresses, neighbours and routes by netlink */
 
@@ -74,44 +74,44 @@ typedef struct link_end {
 } link_end;
 
 /** Opens a route socket in the calling thread's namespace; it stays there whoever uses it later. */
-int vh__links_open(struct nl_sock **sk, vh_error *err);
+int vh__net_links_open(struct nl_sock **sk, vh_error *err);
 /** Closes |*sk|; NULL is fine. */
-void vh__links_close(struct nl_sock **sk);
+void vh__net_links_close(struct nl_sock **sk);
 /** Makes the veth pair |name| here, INNER_LINK in the namespace |netns_fd|. */
-int vh__links_add_pair(struct nl_sock *sk, const char *name, int netns_fd, vh_error *err);
+int vh__net_links_add_pair(struct nl_sock *sk, const char *name, int netns_fd, vh_error *err);
 /** Removes the link |name|; that there is none is fine. */
-int vh__links_remove(struct nl_sock *sk, const char *name, vh_error *err);
+int vh__net_links_remove(struct nl_sock *sk, const char *name, vh_error *err);
 /** Sets the link |name| up. |index| (may be NULL) gets its index. */
-int vh__links_up(struct nl_sock *sk, const char *name, int *index, vh_error *err);
+int vh__net_links_up(struct nl_sock *sk, const char *name, int *index, vh_error *err);
 /** Sets |end| up and gives it its address and its peer as a permanent neighbour. */
-int vh__links_up_end(struct nl_sock *sk, const link_end *end, int *index, vh_error *err);
+int vh__net_links_up_end(struct nl_sock *sk, const link_end *end, int *index, vh_error *err);
 /**
  * Waits until the link |name| passes packets. The kernel enables the end of a pair that was set up first only from a
  * work queue; until then it drops what is sent, and a lost SYN costs a second.
  */
-int vh__links_wait_running(struct nl_sock *sk, const char *name, const vh__wait *w, vh_error *err);
+int vh__net_links_wait_running(struct nl_sock *sk, const char *name, const vh__wait *w, vh_error *err);
 /** Adds the default route by |gateway| (host order) on the link |index|. */
-int vh__links_add_default(struct nl_sock *sk, int index, uint32_t gateway, vh_error *err);
+int vh__net_links_add_default(struct nl_sock *sk, int index, uint32_t gateway, vh_error *err);
 /** 0 or -errno (-EIO without a better one) of a code of libnl's. */
-int vh__links_errno(int nle);
+int vh__net_links_errno(int nle);
 
 /* rules.c: nftables */
 
 /** Runs |commands| of nft in the calling thread's namespace as one transaction; |what| names them in the error. */
-int vh__rules_run(vh__net *net, const char *commands, const char *what, vh_error *err);
+int vh__net_rules_run(vh__net *net, const char *commands, const char *what, vh_error *err);
 /** Loads the rules of a namespace whose clone address is |address|. */
-int vh__rules_load_inside(vh__net *net, const char *address, vh_error *err);
+int vh__net_rules_load_inside(vh__net *net, const char *address, vh_error *err);
 
-/* host_table.c: the host's rules; the caller holds the ledger's lock */
+/* table.c: the host's rules; the caller holds the ledger's lock */
 
-int vh__host_table_ensure(vh__net *net, vh_error *err);
-int vh__host_table_remove(vh__net *net, vh_error *err);
+int vh__net_table_ensure(vh__net *net, vh_error *err);
+int vh__net_table_remove(vh__net *net, vh_error *err);
 
 /* sysctl.c */
 
 /** Writes |value| to /proc/sys/net/|name| of the calling thread's namespace. */
-int vh__sysctl_write(const char *name, const char *value, vh_error *err);
+int vh__net_sysctl_write(const char *name, const char *value, vh_error *err);
 /** Switches on forwarding of IPv4 in the calling thread's namespace if it is off; |*changed| says whether it was. */
-int vh__sysctl_forward(bool *changed, vh_error *err);
+int vh__net_sysctl_forward(bool *changed, vh_error *err);
 
 #endif

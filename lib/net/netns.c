@@ -31,15 +31,15 @@ static int set_up(vh__net_lease *l, vh_error *err)
     if (l->info.netns_fd < 0)
         return vh_error_set(err, -errno, "open /proc/thread-self/ns/net");
     for (size_t i = 0; i < VH_ARRAY_LEN(settings); i++) {
-        rc = vh__sysctl_write(settings[i].name, settings[i].value, err);
+        rc = vh__net_sysctl_write(settings[i].name, settings[i].value, err);
         if (rc && !(rc == -ENOENT && settings[i].optional))
             return rc;
     }
-    rc = vh__tap_open(&l->info.tap_fd, err);
+    rc = vh__net_tap_open(&l->info.tap_fd, err);
     if (rc == 0)
-        rc = vh__links_open(&l->inside, err);
+        rc = vh__net_links_open(&l->inside, err);
     if (rc == 0)
-        rc = vh__rules_load_inside(l->net, l->info.address, err);
+        rc = vh__net_rules_load_inside(l->net, l->info.address, err);
     return rc;
 }
 
@@ -54,7 +54,7 @@ static void *thread(void *arg)
     return NULL;
 }
 
-int vh__netns_make(vh__net_lease *l, vh_error *err)
+int vh__net_ns_make(vh__net_lease *l, vh_error *err)
 {
     struct job job = { .l = l };
     sigset_t all, old;

@@ -24,21 +24,22 @@ static int run_with(struct nft_ctx *nft, const char *commands, const char *what,
     return nft_run_cmd_from_buffer(nft, commands) ? explain(what, nft_ctx_get_error_buffer(nft), err) : 0;
 }
 
-int vh__rules_run(vh__net *net, const char *commands, const char *what, vh_error *err)
+int vh__net_rules_run(vh__net *net, const char *commands, const char *what, vh_error *err)
 {
     struct nft_ctx *nft;
     int rc;
 
     pthread_mutex_lock(&net->mutex);
     nft = nft_ctx_new(NFT_CTX_DEFAULT);
-    rc = nft ? run_with(nft, commands, what, err) : vh_error_set(err, VH_EMISSING, "%s: nftables: no context", what);
+    rc = nft ? run_with(nft, commands, what, err)
+             : vh_error_set(err, VH_EMISSING, "%s: nftables: no context", what);
     if (nft)
         nft_ctx_free(nft);
     pthread_mutex_unlock(&net->mutex);
     return rc;
 }
 
-int vh__rules_load_inside(vh__net *net, const char *address, vh_error *err)
+int vh__net_rules_load_inside(vh__net *net, const char *address, vh_error *err)
 {
     static const char what[] = "rules of a namespace";
     vh_auto_buf vh__buf b = { 0 };
@@ -56,5 +57,5 @@ int vh__rules_load_inside(vh__net *net, const char *address, vh_error *err)
                    "}\n",
                    address, address);
     rc = vh__buf_check(&b, what, err);
-    return rc ? rc : vh__rules_run(net, b.data, what, err);
+    return rc ? rc : vh__net_rules_run(net, b.data, what, err);
 }

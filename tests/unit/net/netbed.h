@@ -1,7 +1,7 @@
 /*
- * What the tests of leases share. Each test program lives in a network namespace of its own (netbed_enter()), its
- * "host", so nothing of the machine is touched and programs may run side by side. Guests are played by hand: frames
- * are read from and written to a lease's tap.
+ * What the tests of leases share. Each test lives in a network namespace of its own, its "host", so nothing
+ * of the machine is touched and tests may run side by side. Guests are played by hand: frames are read from
+ * and written to a lease's tap.
  */
 #ifndef VH_TESTS_NET_NETBED_H
 #define VH_TESTS_NET_NETBED_H
@@ -47,19 +47,16 @@ typedef struct packet {
     size_t len;
 } packet;
 
-static int netbed_entered;
-
-/* Called first in main(): a fresh namespace with loopback up; remembers whether that was possible. */
-static inline void netbed_enter(void)
+/* Moves the test into a fresh namespace with loopback up; false where that is not possible. */
+static inline bool netbed_enter(void)
 {
     struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-    int fd;
+    vh_auto_fd int fd = -1;
 
     if (unshare(CLONE_NEWNET) < 0)
-        return;
+        return false;
     fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    netbed_entered = fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &lo) == 0 && access("/dev/net/tun", R_OK | W_OK) == 0;
-    close(fd);
+    return fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &lo) == 0 && access("/dev/net/tun", R_OK | W_OK) == 0;
 }
 
 /* Runs a program; its output goes into |out| if there is one. */
@@ -102,7 +99,7 @@ static inline void netbed_init(netbed *b, vh__net_options o)
     vh_error err = { 0 };
 
     memset(b, 0, sizeof(*b));
-    if (!netbed_entered)
+    if (!netbed_enter())
         testenv_skip("root", "network namespaces and taps need it");
     netbed_state(b->before, sizeof(b->before));
     testenv_init(&b->t);
@@ -206,7 +203,7 @@ static inline void guest_send(const vh__net_lease *l, const packet *p)
     assert_int_equal(write(vh__net_lease_info(l)->tap_fd, f, n), n);
 }
 
-/* The next IPv4 datagram on the tap |fd|, whose frames follow |skip| bytes; fails the test if none comes in time. */
+/* The next IPv4 datagram on the tap |fd|, whose frames follow |skip| bytes; fails the test if none comes. */
 static inline packet tap_receive(int fd, size_t skip)
 {
     struct pollfd pfd = { .fd = fd, .events = POLLIN };

@@ -121,7 +121,7 @@ struct told {
     pid_t shim;
 };
 
-/* A process with a lease that waits to be killed; with |shim|, so does a child of it that has copies of all. */
+/* A process with a lease that waits to be killed; with |shim|, so does a child of it with copies of all. */
 static pid_t holder(netbed *b, bool shim, struct told *told)
 {
     int tell[2];
@@ -417,6 +417,5 @@ int main(void)
         cmocka_unit_test(a_failing_allocation_leaves_nothing),
     };
 
-    netbed_enter();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

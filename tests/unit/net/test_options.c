@@ -24,8 +24,10 @@ static void assert_refused(vh__net_options o, const char *says)
 
 static void pools_that_are_no_ranges_are_refused(void **state)
 {
-    static const char *const bad[] = { "", "198.18.0.0", "198.18.0.0/", "198.18.0.0/31", "10.0.0.0/7", "1.2.3/24",
-                                       "198.18.0.0/15x", "::/64", "999.0.0.0/8", " 10.0.0.0/8", "10.0.0.0/ 8" };
+    static const char *const bad[] = {
+        "",      "198.18.0.0",  "198.18.0.0/", "198.18.0.0/31", "10.0.0.0/7", "1.2.3/24", "198.18.0.0/15x",
+        "::/64", "999.0.0.0/8", " 10.0.0.0/8", "10.0.0.0/ 8"
+    };
 
     (void)state;
     for (size_t i = 0; i < VH_ARRAY_LEN(bad); i++)

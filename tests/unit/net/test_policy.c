@@ -1,7 +1,7 @@
 /*
- * What a guest may reach. The rest of the world is a tap in the test's "host" with the default route, so every packet
- * that gets out is seen. That something is dropped is shown by order: it is sent first, then a packet of the same
- * guest that is let through, and that one arrives first.
+ * What a guest may reach. The rest of the world is a tap in the test's "host" with the default route, so
+ * every packet that gets out is seen. That something is dropped is shown by order: it is sent first, then a
+ * packet of the same guest that is let through, and that one arrives first.
  */
 #include "netbed.h"
 
@@ -79,8 +79,8 @@ static void assert_dropped(struct world *w, const vh__net_lease *l, const char *
         fail_msg("a packet to %s got out", got.dst);
 }
 
-static const char *const private_ranges[] = { "10.1.2.3", "172.16.5.5", "172.31.0.1", "192.168.1.1", "100.64.0.1",
-                                              "198.19.0.9", "224.0.0.251", "240.0.0.1" };
+static const char *const private_ranges[] = { "10.1.2.3",   "172.16.5.5", "172.31.0.1",  "192.168.1.1",
+                                              "100.64.0.1", "198.19.0.9", "224.0.0.251", "240.0.0.1" };
 
 static void public_egress_is_masqueraded_and_leaves_private_ranges_out(void **state)
 {
@@ -221,7 +221,8 @@ static void rules_of_others_are_left_as_they_were(void **state)
 
     (void)state;
     world_init(&w, (vh__net_options){ 0 });
-    RUN("nft", "add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }; "
+    RUN("nft", "add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; "
+               "policy drop; }; "
                "add rule ip filter FORWARD counter accept");
     netbed_run((const char *const[]){ "nft", "list", "ruleset", NULL }, before, sizeof(before));
     vh__net_release(netbed_acquire(&w.b));
@@ -231,23 +232,40 @@ static void rules_of_others_are_left_as_they_were(void **state)
     world_fini(&w);
 }
 
+static const char ip_forward[] = "/proc/sys/net/ipv4/ip_forward";
+
+static void set_forwarding(char to)
+{
+    vh_auto_fd int fd = open(ip_forward, O_WRONLY | O_CLOEXEC);
+
+    assert_int_equal(write(fd, &to, 1), 1);
+}
+
+static char forwarding(void)
+{
+    vh_auto_fd int fd = open(ip_forward, O_RDONLY | O_CLOEXEC);
+    char now = 0;
+
+    assert_int_equal(read(fd, &now, 1), 1);
+    return now;
+}
+
 static void forwarding_is_switched_on_only_for_egress(void **state)
 {
     struct world w;
-    vh_auto_fd int fd = open("/proc/sys/net/ipv4/ip_forward", O_RDWR | O_CLOEXEC);
-    char now = 0;
+    vh__net_options o = { .egress = "none" };
 
     (void)state;
-    world_init(&w, (vh__net_options){ .egress = "none" });
-    assert_int_equal(pwrite(fd, "0", 1, 0), 1);
+    world_init(&w, o);
+    set_forwarding('0');
     vh__net_release(netbed_acquire(&w.b));
-    assert_int_equal(pread(fd, &now, 1, 0), 1);
-    assert_int_equal(now, '0');
+    assert_int_equal(forwarding(), '0');
     world_fini(&w);
-    world_init(&w, (vh__net_options){ .egress = "public" });
+    o.egress = "public";
+    world_init(&w, o);
+    set_forwarding('0');
     vh__net_release(netbed_acquire(&w.b));
-    assert_int_equal(pread(fd, &now, 1, 0), 1);
-    assert_int_equal(now, '1');
+    assert_int_equal(forwarding(), '1');
     world_fini(&w);
 }
 
@@ -264,6 +282,5 @@ int main(void)
         cmocka_unit_test(forwarding_is_switched_on_only_for_egress),
     };
 
-    netbed_enter();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,9 +11,9 @@
 #define TABLE "vhive"
 
 /*
- * Static: links are told apart by their names, so leases come and go without a transaction here. Accepting ends only
- * our own chain; what other tables drop stays dropped. Final addresses are looked at (hook forward is past any dnat of
- * others), so a published port is no way round.
+ * Static: links are told apart by their names, so leases come and go without a transaction here. Accepting
+ * ends only our own chain; what other tables drop stays dropped. Final addresses are looked at (hook forward
+ * is past any dnat of others), so a published port is no way round.
  */
 static const char table[] =
     "table inet " TABLE " {\n"
@@ -60,7 +60,7 @@ static int query(void)
     if (msg)
         nlmsg_free(msg);
     nl_socket_free(sk);
-    return vh__links_errno(nle < 0 ? nle : 0);
+    return vh__net_links_errno(nle < 0 ? nle : 0);
 }
 
 static int exists(bool *there, vh_error *err)
@@ -71,30 +71,33 @@ static int exists(bool *there, vh_error *err)
     if (rc == 0 || rc == -ENOENT)
         return 0;
     if (rc == -EINVAL || rc == -EOPNOTSUPP)
-        return vh_error_set(err, VH_EMISSING, "nftables: the kernel has no nf_tables: load it (modprobe nf_tables)");
+        return vh_error_set(err, VH_EMISSING,
+                            "nftables: the kernel has no nf_tables: load it (modprobe nf_tables)");
     return vh_error_set(err, rc, "nftables: look for table inet " TABLE);
 }
 
-int vh__host_table_ensure(vh__net *net, vh_error *err)
+int vh__net_table_ensure(vh__net *net, vh_error *err)
 {
     bool there, changed = false;
     int rc = exists(&there, err);
 
     if (rc == 0 && !there)
-        rc = vh__rules_run(net, table, "rules of the host", err);
+        rc = vh__net_rules_run(net, table, "rules of the host", err);
     if (rc || net->policy == POLICY_NONE)
         return rc;
-    rc = vh__sysctl_forward(&changed, err);
+    rc = vh__net_sysctl_forward(&changed, err);
     if (changed)
         vh__log(net->env, VH_LOG_WARN, "net", NULL,
-                "switched on net.ipv4.ip_forward, which guests need to reach other machines (egress: none does not)");
+                "switched on net.ipv4.ip_forward, which guests need to reach other machines (egress: none "
+                "does not)");
     return rc;
 }
 
-int vh__host_table_remove(vh__net *net, vh_error *err)
+int vh__net_table_remove(vh__net *net, vh_error *err)
 {
     bool there;
     int rc = exists(&there, err);
 
-    return rc || !there ? rc : vh__rules_run(net, "delete table inet " TABLE "\n", "rules of the host", err);
+    return rc || !there ? rc
+                        : vh__net_rules_run(net, "delete table inet " TABLE "\n", "rules of the host", err);
 }
