@@ -2,6 +2,7 @@
 #include "netbed.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -317,6 +318,40 @@ static void processes_in_parallel_never_share_an_id(void **state)
     netbed_fini(&b);
 }
 
+/* One thread of several on one vh__net; reports whether all went well. */
+static void *churn(void *arg)
+{
+    netbed *b = arg;
+    vh__net_lease *l[2] = { NULL, NULL };
+    vh__wait w = vh__wait_from(NULL, NETBED_DEADLINE_MS);
+
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < 2; i++)
+            if (vh__net_acquire(b->net, &w, &l[i], NULL))
+                return b;
+        for (int i = 0; i < 2; i++)
+            vh__net_release(l[i]);
+    }
+    return NULL;
+}
+
+static void threads_may_share_a_network(void **state)
+{
+    netbed b;
+    pthread_t t[PROCESSES];
+    void *failed;
+
+    (void)state;
+    netbed_init(&b, (vh__net_options){ 0 });
+    for (int i = 0; i < PROCESSES; i++)
+        assert_int_equal(pthread_create(&t[i], NULL, churn, &b), 0);
+    for (int i = 0; i < PROCESSES; i++) {
+        assert_int_equal(pthread_join(t[i], &failed), 0);
+        assert_null(failed);
+    }
+    netbed_fini(&b);
+}
+
 static void the_lock_is_waited_for_within_the_deadline(void **state)
 {
     netbed b;
@@ -412,6 +447,7 @@ int main(void)
         cmocka_unit_test(a_shim_keeps_the_lease_of_its_dead_maker),
         cmocka_unit_test(stale_leases_are_reaped_when_the_pool_is_full),
         cmocka_unit_test(processes_in_parallel_never_share_an_id),
+        cmocka_unit_test(threads_may_share_a_network),
         cmocka_unit_test(the_lock_is_waited_for_within_the_deadline),
         cmocka_unit_test(without_privileges_the_error_says_what_is_missing),
         cmocka_unit_test(a_failing_allocation_leaves_nothing),
