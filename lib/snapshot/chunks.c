@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,8 +98,8 @@ static int do_chunk(worker *k, size_t index)
         rc = vh__digest_final(k->digest, text, &k->err);
     if (rc)
         return rc;
-    return j->fn(&(vh__chunk){ .index = index, .off = off, .len = len, .bytes = data ? k->buf : NULL,
-                               .digest = text }, j->arg, &k->err);
+    return j->fn(&(vh__chunk){ .index = index, .off = off, .len = len, .bytes = data ? k->buf : NULL, .digest = text },
+                 j->arg, &k->err);
 }
 
 static void *work(void *arg)
@@ -127,13 +128,20 @@ static int worker_init(worker *k, job *j, vh_error *err)
     return vh__digest_new(&k->digest, err);
 }
 
-/* Runs |n| workers, the first on this thread. A thread that cannot start leaves its work to the others. */
+/*
+ * Runs |n| workers, the first on this thread. A thread that cannot start leaves its work to the others. Signals are
+ * for the program's own threads.
+ */
 static void run(worker *k, size_t n)
 {
     size_t started = 1;
+    sigset_t all, before;
 
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     while (started < n && pthread_create(&k[started].thread, NULL, work, &k[started]) == 0)
         started++;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     work(&k[0]);
     for (size_t i = 1; i < started; i++)
         (void)pthread_join(k[i].thread, NULL); /* cannot fail: it is ours and joinable */
