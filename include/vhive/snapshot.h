@@ -43,14 +43,14 @@ typedef struct vh_snapshots vh_snapshots;
 typedef struct vh_snapshot_info {
     size_t size; /**< sizeof(vh_snapshot_info): set by the caller for vh_snapshots_inspect(), by the library else */
     char id[VH_SNAPSHOT_ID];
-    char problem[512];   /**< what is wrong with it and what to do; "" if nothing was seen to be */
-    bool quarantined;    /**< set aside after a restore of it failed: kept for a look, never restored */
+    char problem[512]; /**< what is wrong with it and what to do; "" if nothing was seen to be */
+    bool quarantined;  /**< set aside after a restore of it failed: kept for a look, never restored */
     size_t label_count;
     char labels[VH_SNAPSHOT_LABELS_MAX][VH_SNAPSHOT_LABEL];
-    char image[1024];       /**< image reference it was made from */
-    char image_digest[72];  /**< "sha256:..." */
-    int64_t created_ns;     /**< CLOCK_REALTIME */
-    uint64_t memory_bytes;  /**< guest memory */
+    char image[1024];           /**< image reference it was made from */
+    char image_digest[72];      /**< "sha256:..." */
+    int64_t created_ns;         /**< CLOCK_REALTIME */
+    uint64_t memory_bytes;      /**< guest memory */
     uint64_t memory_disk_bytes; /**< what the memory file takes on disk: zero pages are holes */
     uint64_t vmstate_bytes;
     uint64_t ws_pages; /**< pages of the recorded working set; 0: none recorded yet */
@@ -82,7 +82,10 @@ typedef bool (*vh_snapshot_fn)(const vh_snapshot_info *info, void *arg);
  */
 VH_API VH_MUST_CHECK int vh_snapshots_list(vh_snapshots *snapshots, vh_snapshot_fn each, void *arg, vh_error *err);
 
-/** Fills |info| (its |size| set). VH_ENOTFOUND; VH_EINVALID: |ref| is the beginning of several ids; -ENOMEM. */
+/**
+ * Fills |info| (its |size| set). Returns 0; VH_ENOTFOUND; VH_EINVALID: |ref| is the beginning of several ids, or
+ * |size| is none; -ENOMEM; -errno.
+ */
 VH_API VH_MUST_CHECK int vh_snapshots_inspect(vh_snapshots *snapshots, const char *ref, vh_snapshot_info *info,
                                               vh_error *err);
 

@@ -28,8 +28,8 @@ struct vh_snapshots {
 bool vh__snapshot_name_valid(const char *name);
 bool vh__snapshot_label_valid(const char *name);
 /** Format of the error about a label that is not valid. */
-#define VH_SNAPSHOT_LABEL_RULE                                                                                          \
-    "label \"%.80s\": must be 1 to 64 of letters, digits, dot, dash and underscore, not begin with a dot, and not "     \
+#define VH_SNAPSHOT_LABEL_RULE                                                                                         \
+    "label \"%.80s\": must be 1 to 64 of letters, digits, dot, dash and underscore, not begin with a dot, and not "    \
     "look like an id"
 /** Id of a valid key. */
 void vh__snapshot_id_of(const char *key, char id[VH_SNAPSHOT_ID]);

@@ -18,10 +18,11 @@
 struct vh__snapshot_draft {
     vh_snapshots *s; /* borrowed */
     cJSON *identity;
-    char key[VH_DIGEST_TEXT], id[VH_SNAPSHOT_ID], name[VH_SNAPSHOT_ID + 8]; /* name: the directory's, until published */
-    int dir_fd; /* locked */
+    char key[VH_DIGEST_TEXT], id[VH_SNAPSHOT_ID];
+    char name[VH_SNAPSHOT_ID + 8]; /* the directory's until it is published */
+    int dir_fd;                    /* that, locked */
     int vmstate_fd, memory_fd;
-    uint64_t memory_bytes;               /* 0: none saved */
+    uint64_t memory_bytes; /* 0: none saved */
     char (*chunks)[VH_DIGEST_TEXT];
     bool published;
 };
@@ -181,9 +182,9 @@ int vh__snapshot_draft_save_memory(vh__snapshot_draft *draft, int memfd, uint64_
     int rc;
 
     if (size == 0 || size % VH_CHUNK_PAGE || size > VH_SNAPSHOT_MEMORY_MAX)
-        return vh_error_set(err, VH_EINVALID, "guest memory of %llu bytes cannot be saved: a multiple of %u up to "
-                                              "%llu can", (unsigned long long)size, VH_CHUNK_PAGE,
-                            (unsigned long long)VH_SNAPSHOT_MEMORY_MAX);
+        return vh_error_set(err, VH_EINVALID,
+                            "guest memory of %llu bytes cannot be saved: a multiple of %u up to %llu can",
+                            (unsigned long long)size, VH_CHUNK_PAGE, (unsigned long long)VH_SNAPSHOT_MEMORY_MAX);
     if (draft->chunks)
         return vh_error_set(err, VH_ESTATE, "snapshot %s: its memory was saved already", draft->id);
     draft->chunks = calloc(vh__chunks_count(size), sizeof(*draft->chunks));
@@ -201,9 +202,13 @@ int vh__snapshot_draft_save_memory(vh__snapshot_draft *draft, int memfd, uint64_
 static int write_manifest(vh__snapshot_draft *d, const vh__snapshot_facts *facts, uint64_t vmstate_bytes, vh_error *err)
 {
     char vmstate[VH_DIGEST_TEXT];
-    vh__manifest_content c = { .key = d->key, .identity = d->identity, .created_ns = vh__clock_real_ns(),
-                               .memory_bytes = d->memory_bytes, .chunks = (const char (*)[VH_DIGEST_TEXT])d->chunks,
-                               .vmstate_bytes = vmstate_bytes, .vmstate_digest = vmstate };
+    vh__manifest_content c = { .key = d->key,
+                               .identity = d->identity,
+                               .created_ns = vh__clock_real_ns(),
+                               .memory_bytes = d->memory_bytes,
+                               .chunks = (const char(*)[VH_DIGEST_TEXT])d->chunks,
+                               .vmstate_bytes = vmstate_bytes,
+                               .vmstate_digest = vmstate };
     vh_auto_buf vh__buf text = { 0 };
     vh_auto_fd int fd = -1;
     int rc = vh__digest_fd(d->vmstate_fd, "vmstate", vmstate, err);

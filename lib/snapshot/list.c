@@ -58,7 +58,8 @@ int vh_snapshots_inspect(vh_snapshots *snapshots, const char *ref, vh_snapshot_i
     vh_snapshot_info found = { 0 };
     char name[VH_SNAPSHOT_ID];
     size_t size = info->size;
-    int rc = vh__snapshot_resolve(snapshots, ref, name, err);
+    int rc = size < sizeof(size) ? vh_error_set(err, VH_EINVALID, "inspect snapshot %s: size of the info is not set", ref)
+                                 : vh__snapshot_resolve(snapshots, ref, name, err);
 
     if (rc == 0)
         rc = look(snapshots, name, &found, err);

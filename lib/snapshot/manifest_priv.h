@@ -13,13 +13,13 @@
 
 /** A parsed manifest. Zero-initialise; vh__manifest_fini() at the end. */
 typedef struct vh__manifest {
-    cJSON *json;            /* owned; what follows points into it */
+    cJSON *json;                 /* owned; what follows points into it */
     char digest[VH_DIGEST_TEXT]; /* of the manifest, and by what stands in it of the whole snapshot */
     const char *key;
     const char *vmstate_digest;
-    const cJSON *chunks;    /* array of vh__chunks_count(info.memory_bytes) strings, each "zero" or a digest */
-    const cJSON *machine;   /* the maker's object, NULL if none */
-    vh_snapshot_info info;  /* what the manifest knows: all but id, labels, problem and working set */
+    const cJSON *chunks;   /* array of vh__chunks_count(info.memory_bytes) strings, each "zero" or a digest */
+    const cJSON *machine;  /* the maker's object, NULL if none */
+    vh_snapshot_info info; /* what the manifest knows: all but id, labels, problem and working set */
 } vh__manifest;
 
 void vh__manifest_fini(vh__manifest *m);

@@ -107,7 +107,6 @@ int vh__snapshot_resolve(vh_snapshots *s, const char *ref, char name[VH_SNAPSHOT
             rc = by_prefix(s, ref, name, err);
     }
     if (rc == -ENOENT)
-        return vh_error_set(err, VH_ENOTFOUND, "snapshot %s: there is none of this id or label (`vhive-ctl snapshot ls` "
-                                               "lists them)", ref);
+        return vh_error_set(err, VH_ENOTFOUND, "snapshot %s: no such id or label; `vhive-ctl snapshot ls` lists them", ref);
     return rc;
 }

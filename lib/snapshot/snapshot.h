@@ -38,7 +38,8 @@
 
 /**
  * Key of |identity|: digest of its canonical text (members sorted at every level, no spaces), so the order in which
- * the caller added them does not matter. VH_EINVALID if it is not an object; -ENOMEM.
+ * the caller added them does not matter. Numbers must be whole, up to 2^53. VH_EINVALID if it is not an object with
+ * members; -ENOMEM.
  */
 VH_MUST_CHECK int vh__snapshot_key(const cJSON *identity, char key[VH_DIGEST_TEXT], vh_error *err);
 
@@ -62,8 +63,8 @@ int vh__snapshot_draft_memory_fd(const vh__snapshot_draft *draft);
  * Writing to disk is begun but not waited for. |size| is a multiple of 4096, at most VH_SNAPSHOT_MEMORY_MAX.
  * VH_EINVALID, VH_ETIMEDOUT, VH_ECANCELED, -ENOSPC with the remedy, -errno.
  */
-VH_MUST_CHECK int vh__snapshot_draft_save_memory(vh__snapshot_draft *draft, int memfd, uint64_t size,
-                                                 const vh__wait *w, vh_error *err);
+VH_MUST_CHECK int vh__snapshot_draft_save_memory(vh__snapshot_draft *draft, int memfd, uint64_t size, const vh__wait *w,
+                                                 vh_error *err);
 
 /** What the maker knows. Strings and |machine| are borrowed; all but |machine| are required. */
 typedef struct vh__snapshot_facts {

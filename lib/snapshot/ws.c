@@ -25,7 +25,8 @@ static int read_index(int dir, vh__ws_index *index, vh_error *err)
 /* The page size is the recorder's business: taken as the index says. */
 static vh__ws_identity identity_of(const vh__manifest *m, const vh__ws_index *index)
 {
-    return (vh__ws_identity){ .snapshot = vh__manifest_ws_owner(m), .memory_size = m->info.memory_bytes,
+    return (vh__ws_identity){ .snapshot = vh__manifest_ws_owner(m),
+                              .memory_size = m->info.memory_bytes,
                               .page_size = index->page_size };
 }
 

@@ -153,6 +153,8 @@ static void a_reference_is_an_id_a_label_or_the_beginning_of_one_id(void **state
     assert_non_null(strstr(err.msg, "give more digits"));
     assert_int_equal(vh_snapshots_inspect(f.s, "../../etc", &info, &err), VH_ENOTFOUND);
     assert_int_equal(vh_snapshots_inspect(f.s, "", &info, &err), VH_ENOTFOUND);
+    info.size = 0;
+    assert_int_equal(vh_snapshots_inspect(f.s, id, &info, &err), VH_EINVALID);
     fixture_fini(&f);
 }
 
