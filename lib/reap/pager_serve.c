@@ -61,9 +61,12 @@ static bool read_messages(vh__pager *p, size_t *n)
     return false;
 }
 
-static void note_demanded(vh__pager *p, uint64_t number)
+/* Before the page is placed: whoever was let on by it finds it recorded. */
+static void note_demanded(vh__pager *p, uint64_t number, bool removed)
 {
-    if (p->mode == VH_PAGER_LAZY || !vh__bits_set(p->demanded, number))
+    if (p->mode == VH_PAGER_LAZY || removed) /* of a removed page it is not the file's content that is wanted */
+        return;
+    if (!vh__bits_set(p->demanded, number))
         return;
     pthread_mutex_lock(&p->lock);
     if (p->record)
@@ -71,14 +74,11 @@ static void note_demanded(vh__pager *p, uint64_t number)
     pthread_mutex_unlock(&p->lock);
 }
 
-static void note_served(vh__pager *p, uint64_t number, bool zero, bool removed)
+static void note_served(vh__pager *p, bool zero, bool early)
 {
     p->fault_stall_ns = 0;
     vh__pager_add(zero ? &p->served_zeros : &p->served_pages, 1);
-    if (p->mode == VH_PAGER_REPLAY && !atomic_load(&p->install_ended))
-        vh__pager_add(&p->early, 1);
-    if (!removed) /* the file's page was not what was wanted */
-        note_demanded(p, number);
+    vh__pager_add(&p->early, early);
 }
 
 /* The page's content, or NULL for zeros. False if the pager failed: then nothing may be placed. */
@@ -105,14 +105,16 @@ static bool bring_page(vh__pager *p, const vh__page *page)
 {
     uint64_t number = vh__pager_number(p, page->offset), done;
     bool removed = vh__bits_test(p->removed, number);
+    bool early = p->mode == VH_PAGER_REPLAY && !atomic_load(&p->install_ended);
     vh_error err = { 0 };
     const void *content;
 
     if (!load_page(p, page, removed, &content))
         return false;
+    note_demanded(p, number, removed);
     switch (vh__pager_place(p, page->address, content, p->page_size, &done)) {
     case VH_UFFD_DONE:
-        note_served(p, number, !content, removed);
+        note_served(p, !content, early);
         return true;
     case VH_UFFD_PRESENT: /* the installer or an earlier message was first, perhaps before this one slept */
         vh__pager_add(&p->present, 1);
