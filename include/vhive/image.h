@@ -50,7 +50,7 @@ typedef struct vh_images_options {
 #define VH_IMAGES_OPTIONS_INIT { .size = sizeof(vh_images_options) }
 
 /** Makes the store's object from |env| (borrowed) and |opts| (copied; NULL: defaults), and removes what conversions
- *  of dead processes left. Creates no directory. The caller owns |*images| (vh_images_free()). Returns 0, -ENOMEM. */
+ *  of dead processes left. Creates no directory. The caller owns |*images| (vh_images_free()). Returns 0, -ENOMEM, VH_EINVALID. */
 VH_API VH_MUST_CHECK int vh_images_new(vh_env *env, const vh_images_options *opts, vh_images **images, vh_error *err);
 /** Frees |images|; NULL is fine. Its vh_image objects must be closed before. */
 VH_API void vh_images_free(vh_images *images);
