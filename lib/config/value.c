@@ -116,9 +116,9 @@ static uint32_t next_char(const unsigned char **p)
 {
     static const uint32_t least[] = { 0, 0x80, 0x800, 0x10000 };
     uint32_t c = *(*p)++;
-    unsigned more = c < 0x80 ? 0 : c >= 0xf0 && c < 0xf8 ? 3 : c >= 0xe0 && c < 0xf0 ? 2 : c >= 0xc0 && c < 0xe0 ? 1 : 9;
+    unsigned more = c < 0x80 ? 0 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
 
-    if (more == 9)
+    if ((c >= 0x80 && c < 0xc0) || c >= 0xf8)
         return UINT32_MAX;
     if (more)
         c &= 0x3fU >> more;
