@@ -10,7 +10,9 @@
 #include "failalloc.h"
 #include "metrics.h"
 
-static const vh__metric_desc faults = { "vhive_faults_total", "Pages served \"on demand\".\n", VH_COUNTER, { "engine" } };
+static const vh__metric_desc faults = { "vhive_faults_total",
+                                        "Pages served \"on demand\".\n", VH_COUNTER,
+                                        { "engine" } };
 static const vh__metric_desc running = { "vhive_vms", "Running VMs.", VH_GAUGE, { NULL } };
 static const vh__metric_desc phase = { "vhive_phase_seconds", "Phases.", VH_HISTOGRAM, { "id", "engine" } };
 
