@@ -1,0 +1,248 @@
+/* Results as tables and JSON, and bytes as text. */
+#include "testenv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "encode.h"
+#include "failalloc.h"
+#include "output.h"
+#include "report.h"
+
+static const ctl_column columns[] = {
+    { "NAME", "name", CTL_COLUMN_TEXT },  { "TAGS", "tags", CTL_COLUMN_LIST }, { "N", "n", CTL_COLUMN_NUMBER },
+    { "SIZE", "bytes", CTL_COLUMN_BYTES }, { "AT", "at", CTL_COLUMN_TIME },     { "OK", "ok", CTL_COLUMN_BOOL },
+};
+
+/* What is written between begin() and end(), which gives it. */
+struct capture {
+    FILE *f;
+    char *text;
+    size_t n;
+};
+
+static FILE *begin(struct capture *c)
+{
+    c->f = open_memstream(&c->text, &c->n);
+    assert_non_null(c->f);
+    return c->f;
+}
+
+static const char *end(struct capture *c)
+{
+    assert_int_equal(fclose(c->f), 0);
+    return c->text;
+}
+
+static void add(ctl_rows *rows, const char *name, const char *tags, int64_t n, int64_t bytes, int64_t at, bool ok)
+{
+    ctl_rows_text(rows, name);
+    ctl_rows_text(rows, tags);
+    ctl_rows_number(rows, n);
+    ctl_rows_number(rows, bytes);
+    ctl_rows_number(rows, at);
+    ctl_rows_number(rows, ok);
+}
+
+static ctl_rows two_rows(void)
+{
+    ctl_rows rows = { .columns = columns, .ncolumns = 6 };
+
+    add(&rows, "a\"\n\x1b[2J", "x,y", 7, 3 << 20, 1700000000123456789, true);
+    add(&rows, "long-n\xc3\xa4me", "", 1234, 12, 0, false);
+    return rows;
+}
+
+static void columns_of_a_table_are_aligned(void **state)
+{
+    struct capture c = { 0 };
+    ctl_rows rows = two_rows();
+    vh_error err = { 0 };
+
+    (void)state;
+    assert_ok(ctl_rows_print(&rows, begin(&c), CTL_TABLE, &err), err);
+    assert_string_equal(end(&c), "NAME       TAGS     N     SIZE  AT                    OK\n"
+                                 "a\"??[2J    x,y      7  3.0 MiB  2023-11-14T22:13:20Z  yes\n"
+                                 "long-n\xc3\xa4me  -     1234     12 B  -                     no\n");
+    free(c.text);
+    ctl_rows_fini(&rows);
+}
+
+static void json_has_the_same_rows_typed(void **state)
+{
+    struct capture c = { 0 };
+    ctl_rows rows = two_rows(), none = { .columns = columns, .ncolumns = 6 };
+    vh_error err = { 0 };
+
+    (void)state;
+    assert_ok(ctl_rows_print(&rows, begin(&c), CTL_JSON, &err), err);
+    assert_string_equal(end(&c), "[{\"name\": \"a\\\"\\n\\u001b[2J\", \"tags\": [\"x\", \"y\"], \"n\": 7, "
+                                 "\"bytes\": 3145728, "
+                                 "\"at\": \"2023-11-14T22:13:20.123Z\", \"ok\": true},\n"
+                                 " {\"name\": \"long-n\xc3\xa4me\", \"tags\": [], \"n\": 1234, \"bytes\": 12, "
+                                 "\"at\": null, \"ok\": false}]\n");
+    free(c.text);
+    assert_ok(ctl_rows_print(&none, begin(&c), CTL_JSON, &err), err);
+    assert_string_equal(end(&c), "[]\n");
+    free(c.text);
+    ctl_rows_fini(&rows);
+}
+
+static void one_row_is_printed_as_lines_or_an_object(void **state)
+{
+    struct capture c = { 0 };
+    ctl_rows rows = { .columns = columns + 2, .ncolumns = 2 };
+    vh_error err = { 0 };
+
+    (void)state;
+    ctl_rows_number(&rows, 5);
+    ctl_rows_number(&rows, 2048);
+    assert_ok(ctl_rows_print_one(&rows, begin(&c), CTL_TABLE, &err), err);
+    assert_string_equal(end(&c), "N:    5\nSIZE: 2.0 KiB\n");
+    free(c.text);
+    assert_ok(ctl_rows_print_one(&rows, begin(&c), CTL_JSON, &err), err);
+    assert_string_equal(end(&c), "{\"n\": 5,\n \"bytes\": 2048}\n");
+    free(c.text);
+    ctl_rows_fini(&rows);
+}
+
+static void a_lost_cell_fails_the_print(void **state)
+{
+    ctl_rows rows = { .columns = columns, .ncolumns = 1 };
+    vh_error err = { 0 };
+
+    (void)state;
+    failalloc_at(1);
+    ctl_rows_text(&rows, "x");
+    failalloc_at(0);
+    assert_int_equal(ctl_rows_print(&rows, stderr, CTL_TABLE, &err), -ENOMEM);
+    ctl_rows_fini(&rows);
+}
+
+static void utf8_is_told_from_other_bytes(void **state)
+{
+    (void)state;
+    assert_true(ctl_is_utf8("a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", 10));
+    assert_true(ctl_is_utf8("", 0));
+    assert_false(ctl_is_utf8("a\0b", 3));
+    assert_false(ctl_is_utf8("\xc0\x80", 2));         /* overlong */
+    assert_false(ctl_is_utf8("\xe0\x80\x80", 3));     /* overlong */
+    assert_false(ctl_is_utf8("\xed\xa0\x80", 3));     /* surrogate */
+    assert_false(ctl_is_utf8("\xf4\x90\x80\x80", 4)); /* beyond Unicode */
+    assert_false(ctl_is_utf8("\xe2\x82", 2));         /* cut */
+    assert_false(ctl_is_utf8("\x80", 1));
+}
+
+static void bytes_are_escaped_for_json_and_base64(void **state)
+{
+    static const char *const base64[] = { "", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==" };
+    struct capture c = { 0 };
+
+    (void)state;
+    ctl_put_json(begin(&c), "\"\\/\b\f\n\r\t\0\x7f\xff\xc3\xa4", 13);
+    assert_string_equal(end(&c), "\"\\\"\\\\/\\b\\f\\n\\r\\t\\u0000\\u007f\xef\xbf\xbd\xc3\xa4\"");
+    free(c.text);
+    for (size_t n = 0; n < 5; n++) {
+        ctl_put_base64(begin(&c), "foob", n);
+        assert_string_equal(end(&c), base64[n]);
+        free(c.text);
+    }
+}
+
+static void sizes_and_times_are_short(void **state)
+{
+    char size[24], time[40];
+
+    (void)state;
+    assert_string_equal(ctl_bytes_text(1023, size), "1023 B");
+    assert_string_equal(ctl_bytes_text(1536, size), "1.5 KiB");
+    assert_string_equal(ctl_bytes_text(256 << 20, size), "256 MiB");
+    assert_string_equal(ctl_bytes_text(UINT64_MAX, size), "16384 PiB");
+    assert_string_equal(ctl_time_text(1700000000123456789, 9, time), "2023-11-14T22:13:20.123456789Z");
+    assert_string_equal(ctl_time_text(-1, 0, time), "1969-12-31T23:59:59Z");
+    assert_string_equal(ctl_time_text(INT64_MAX, 0, time), "2262-04-11T23:47:16Z");
+}
+
+static ctl_report answered(const char *body, size_t n)
+{
+    ctl_report r = { .vm = "v1", .address = "198.18.0.1", .engine = "reap", .snapshot = "ab", .port = 80,
+                     .called = true, .ok = true, .status = 200, .content_type = "text/plain", .body = body,
+                     .body_len = n };
+
+    r.phases.begin_ns = 1000000;
+    vh_phases_add(&r.phases, "ws-fetch", 1000000, 3000000, false);
+    vh_phases_add(&r.phases, "vmm-spawn", 1000000, 4000000, true);
+    vh_phases_add(&r.phases, "request", 4100000, 5000000, true);
+    r.phases.end_ns = 5000000;
+    return r;
+}
+
+static void a_call_is_one_json_object(void **state)
+{
+    vh_vm_stats stats = { .faults = 12, .residual_faults = 3, .recording = true };
+    ctl_report r = answered("hi \"x\"", 6);
+    struct capture c = { 0 };
+
+    (void)state;
+    r.stats = &stats;
+    ctl_report_json(begin(&c), &r);
+    assert_string_equal(end(&c),
+                        "{\"ok\": true, \"status\": 200, \"protocol\": \"http\", \"content_type\": \"text/plain\", "
+                        "\"body\": \"hi \\\"x\\\"\", \"vm\": \"v1\", \"address\": \"198.18.0.1\", \"port\": 80, "
+                        "\"engine\": \"reap\", \"snapshot\": \"ab\", \"total_us\": 4000, \"critical_us\": 3900, "
+                        "\"phases\": [\n"
+                        "  {\"id\": \"ws-fetch\", \"start_us\": 0, \"duration_us\": 2000, \"critical\": false},\n"
+                        "  {\"id\": \"vmm-spawn\", \"start_us\": 0, \"duration_us\": 3000, \"critical\": true},\n"
+                        "  {\"id\": \"request\", \"start_us\": 3100, \"duration_us\": 900, \"critical\": true}],\n"
+                        " \"faults\": 12, \"residual_faults\": 3, \"ws_pages\": 0, \"installed_pages\": 0, "
+                        "\"bytes_read\": 0, \"vmm_pss_kib\": 0, \"recording\": true}\n");
+    free(c.text);
+}
+
+static void a_body_that_is_no_text_is_base64(void **state)
+{
+    ctl_report r = answered("\xff\x01\x02", 3);
+    struct capture c = { 0 };
+
+    (void)state;
+    ctl_report_json(begin(&c), &r);
+    assert_non_null(strstr(end(&c), "\"body_base64\": \"/wEC\", "));
+    assert_null(strstr(c.text, "\"body\""));
+    assert_null(strstr(c.text, "faults"));
+    free(c.text);
+}
+
+static void phases_end_with_their_sum_against_the_total(void **state)
+{
+    ctl_report r = answered("", 0);
+    struct capture c = { 0 };
+    vh_error err = { 0 };
+
+    (void)state;
+    assert_ok(ctl_report_phases(begin(&c), &r.phases, &err), err);
+    assert_string_equal(end(&c), "PHASE         START  DURATION  KIND\n"
+                                 "ws-fetch   0.000 ms  2.000 ms  overlapped\n"
+                                 "vmm-spawn  0.000 ms  3.000 ms  critical\n"
+                                 "request    3.100 ms  0.900 ms  critical\n"
+                                 "critical phases 3.900 ms of 4.000 ms in total: 97.5 %\n");
+    free(c.text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(columns_of_a_table_are_aligned),
+        cmocka_unit_test(json_has_the_same_rows_typed),
+        cmocka_unit_test(one_row_is_printed_as_lines_or_an_object),
+        cmocka_unit_test(a_lost_cell_fails_the_print),
+        cmocka_unit_test(utf8_is_told_from_other_bytes),
+        cmocka_unit_test(bytes_are_escaped_for_json_and_base64),
+        cmocka_unit_test(sizes_and_times_are_short),
+        cmocka_unit_test(a_call_is_one_json_object),
+        cmocka_unit_test(a_body_that_is_no_text_is_base64),
+        cmocka_unit_test(phases_end_with_their_sum_against_the_total),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
