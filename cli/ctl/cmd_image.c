@@ -1,0 +1,146 @@
+/* vhive-ctl image: list, look at and remove stored images. */
+#include "ctl.h"
+
+#include <vhive/image.h>
+
+static const ctl_column list_columns[] = {
+    { "DIGEST", "digest", CTL_COLUMN_TEXT },
+    { "SIZE", "rootfs_bytes", CTL_COLUMN_BYTES },
+    { "CONVERTED", "converted", CTL_COLUMN_TIME },
+    { "IMAGE", "image", CTL_COLUMN_TEXT },
+};
+
+static const ctl_column detail_columns[] = {
+    { "Digest", "digest", CTL_COLUMN_TEXT },
+    { "Size", "rootfs_bytes", CTL_COLUMN_BYTES },
+    { "Converted", "converted", CTL_COLUMN_TIME },
+    { "Image", "image", CTL_COLUMN_TEXT },
+    { "Root file system", "rootfs_digest", CTL_COLUMN_TEXT },
+    { "Unpacked size", "unpacked_bytes", CTL_COLUMN_BYTES },
+    { "Layers", "layers", CTL_COLUMN_NUMBER },
+    { "Architecture", "architecture", CTL_COLUMN_TEXT },
+    { "Built", "created", CTL_COLUMN_TIME },
+};
+
+#define COUNT(columns) (sizeof(columns) / sizeof((columns)[0]))
+
+/* Cells of list_columns, which are the first of detail_columns too. */
+static void add_summary(ctl_rows *rows, const vh_image_info *info)
+{
+    ctl_rows_text(rows, info->digest);
+    ctl_rows_number(rows, (int64_t)info->rootfs_bytes);
+    ctl_rows_number(rows, info->converted_s * 1000000000);
+    ctl_rows_text(rows, info->ref);
+}
+
+static void add_detail(ctl_rows *rows, const vh_image_info *info)
+{
+    add_summary(rows, info);
+    ctl_rows_text(rows, info->rootfs_digest);
+    ctl_rows_number(rows, (int64_t)info->unpacked_bytes);
+    ctl_rows_number(rows, info->layers);
+    ctl_rows_text(rows, info->architecture);
+    ctl_rows_number(rows, info->created_s * 1000000000);
+}
+
+/* Opens the store, lets |use| work with it, and closes it. */
+static int with_images(ctl *c, int (*use)(ctl *c, vh_images *images, vh_error *err), vh_error *err)
+{
+    vh_images *images = NULL;
+    vh_env *env = NULL;
+    int rc = ctl_env_new(c, &env, err);
+
+    if (rc == 0)
+        rc = vh_images_new(env, NULL, &images, err);
+    if (rc == 0)
+        rc = use(c, images, err);
+    vh_images_free(images);
+    vh_env_free(env);
+    return rc;
+}
+
+static int add_row(const vh_image_info *info, void *arg)
+{
+    add_summary(arg, info);
+    return 0;
+}
+
+static int list(ctl *c, vh_images *images, vh_error *err)
+{
+    ctl_rows rows = { .columns = list_columns, .ncolumns = COUNT(list_columns) };
+    int rc = vh_images_list(images, add_row, &rows, err);
+
+    if (rc == 0)
+        rc = ctl_rows_print(&rows, stdout, c->format, err);
+    ctl_rows_fini(&rows);
+    return rc;
+}
+
+static int inspect(ctl *c, vh_images *images, vh_error *err)
+{
+    ctl_rows rows = { .columns = detail_columns, .ncolumns = COUNT(detail_columns) };
+    vh_image_info info = { 0 };
+    int rc = vh_images_inspect(images, c->args.operands[0], &info, err);
+
+    if (rc)
+        return rc;
+    add_detail(&rows, &info);
+    rc = ctl_rows_print_one(&rows, stdout, c->format, err);
+    ctl_rows_fini(&rows);
+    return rc;
+}
+
+static int remove_one(ctl *c, const char *name, void *images, vh_error *err)
+{
+    (void)c;
+    return vh_images_remove(images, name, err);
+}
+
+static int remove_all(ctl *c, vh_images *images, vh_error *err)
+{
+    return ctl_each_operand(c, remove_one, images, err);
+}
+
+static int run_ls(ctl *c, vh_error *err)
+{
+    return with_images(c, list, err);
+}
+
+static int run_inspect(ctl *c, vh_error *err)
+{
+    return with_images(c, inspect, err);
+}
+
+static int run_rm(ctl *c, vh_error *err)
+{
+    return with_images(c, remove_all, err);
+}
+
+const ctl_command ctl_cmd_image_ls = {
+    .name = "image ls",
+    .summary = "List stored images",
+    .operands = "",
+    .examples = "  vhive-ctl image ls\n",
+    .run = run_ls,
+};
+
+const ctl_command ctl_cmd_image_inspect = {
+    .name = "image inspect",
+    .summary = "Show one stored image",
+    .operands = "IMAGE",
+    .min = 1,
+    .max = 1,
+    .details = "IMAGE is a reference, a digest, or the beginning of one (6 digits or more).\n",
+    .examples = "  vhive-ctl image inspect oci:build/functions/hello -o json\n",
+    .run = run_inspect,
+};
+
+const ctl_command ctl_cmd_image_rm = {
+    .name = "image rm",
+    .summary = "Remove stored images",
+    .operands = "IMAGE...",
+    .min = 1,
+    .max = SIZE_MAX,
+    .examples = "  vhive-ctl image rm oci:build/functions/hello\n",
+    .run = run_rm,
+};

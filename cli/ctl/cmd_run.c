@@ -1,0 +1,259 @@
+/* vhive-ctl run: a function in a microVM, until it ends, a signal comes, or its one answer is there. */
+#include "ctl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <vhive/host.h>
+#include <vhive/invoke.h>
+#include <vhive/vm.h>
+
+#include "interrupt.h"
+#include "report.h"
+#include "run_options.h"
+
+static const ctl_option options[] = {
+    CTL_RUN_OPTIONS,
+    { "engine", 0, CTL_CHOICE, "ENGINE", .choices = "auto|boot|file|uffd|reap", .help = "how the VM comes up" },
+    { "invoke", 'i', CTL_TEXT, "SPEC", .help = "call the function once, print its answer and the phases, and end" },
+    { .name = NULL },
+};
+
+/* One run. Freed by run_fini() however far it came. */
+struct run {
+    ctl *c;
+    bool machine;     /* stdout is for the answer or for JSON: the function's output goes to stderr */
+    int write_error;  /* errno of the first failing write of the function's output */
+    const char **env;
+    vh_invoke_request *request;
+    vh_host *host;
+    vh_vm *vm;
+};
+
+static void run_fini(struct run *r)
+{
+    vh_vm_free(r->vm);
+    vh_host_free(r->host);
+    vh_invoke_request_free(r->request);
+    free(r->env);
+}
+
+/* The function's output. When nobody reads it any more the run ends, as a program in a pipe would. */
+static void on_output(vh_stream stream, const void *bytes, size_t n, void *arg)
+{
+    struct run *r = arg;
+    FILE *out = stream == VH_STREAM_STDOUT && !r->machine ? stdout : stderr;
+
+    ctl_console_hold(&r->c->console);
+    errno = 0;
+    if ((fwrite(bytes, 1, n, out) != n || fflush(out) != 0) && !r->write_error) {
+        r->write_error = errno ? errno : EIO;
+        vh_cancel_trigger(r->c->cancel);
+    }
+    ctl_console_release(&r->c->console);
+}
+
+static ctl_report report_of(const struct run *r)
+{
+    return (ctl_report){
+        .vm = vh_vm_id(r->vm),
+        .address = vh_vm_address(r->vm),
+        .snapshot = vh_vm_snapshot_id(r->vm),
+        .port = vh_vm_port(r->vm),
+        .engine = vh_engine_name(vh_vm_engine(r->vm)),
+        .phases = *vh_vm_phases(r->vm),
+    };
+}
+
+static void print_ready(struct run *r)
+{
+    ctl_report report = report_of(r);
+
+    ctl_console_hold(&r->c->console);
+    if (r->c->format == CTL_JSON)
+        ctl_report_json(stdout, &report);
+    else
+        printf("ready: %s:%u\n", report.address, report.port);
+    fflush(stdout);
+    fprintf(stderr, "vhive-ctl: ready after %.1f ms by %s%s%s; critical phases %.1f %%\n",
+            (double)(report.phases.end_ns - report.phases.begin_ns) / 1e6, report.engine,
+            *report.snapshot ? " of snapshot " : "", report.snapshot, ctl_report_explained(&report.phases));
+    ctl_console_release(&r->c->console);
+}
+
+/* Waits for the end of the function or a signal; returns an exit code or an error. */
+static int serve(struct run *r, vh_error *err)
+{
+    vh_call call = ctl_call(r->c);
+    vh_vm_exit end = { 0 };
+    int rc;
+
+    call.timeout_ms = UINT32_MAX;
+    print_ready(r);
+    do
+        rc = vh_vm_wait(r->vm, &call, &end, err);
+    while (rc == VH_ETIMEDOUT);
+    if (r->write_error)
+        return vh_error_set(err, -r->write_error, "write the function's output");
+    if (rc == VH_ECANCELED && ctl_interrupt_received())
+        return 128 + ctl_interrupt_received();
+    if (rc)
+        return rc;
+    if (!end.function)
+        return vh_error_set(err, VH_EVMM, "%s", end.reason);
+    ctl_console_hold(&r->c->console);
+    fprintf(stderr, "vhive-ctl: the function ended with code %d%s%s\n", end.code, *end.reason ? ": " : "", end.reason);
+    ctl_console_release(&r->c->console);
+    return end.code & 0xff;
+}
+
+static int print_answer(struct run *r, const ctl_report *report, vh_error *err)
+{
+    int rc = 0;
+
+    ctl_console_hold(&r->c->console);
+    if (r->c->format == CTL_JSON) {
+        ctl_report_json(stdout, report);
+    } else {
+        fwrite(report->body, 1, report->body_len, stdout);
+        if (report->body_len && report->body[report->body_len - 1] != '\n')
+            fputc('\n', stdout);
+        fflush(stdout);
+        rc = ctl_report_phases(stderr, &report->phases, err);
+        fprintf(stderr, "engine %s%s%s\n", report->engine, *report->snapshot ? ", snapshot " : "",
+                report->snapshot);
+        if (report->stats)
+            ctl_report_stats(stderr, report->stats);
+    }
+    ctl_console_release(&r->c->console);
+    return rc;
+}
+
+/* Tells of what does not spoil the answer. */
+static void warn(struct run *r, const vh_error *err)
+{
+    ctl_console_hold(&r->c->console);
+    fprintf(stderr, "vhive-ctl: warning: %s\n", err->msg);
+    ctl_console_release(&r->c->console);
+}
+
+static void add_answer(ctl_report *report, const vh_invoke_response *answer)
+{
+    vh_phases_add(&report->phases, "connect", answer->begin_ns, answer->connected_ns, true);
+    vh_phases_add(&report->phases, "request", answer->connected_ns, answer->last_byte_ns, true);
+    report->phases.end_ns = answer->last_byte_ns;
+    report->called = true;
+    report->ok = answer->ok;
+    report->grpc = answer->grpc;
+    report->status = answer->status;
+    report->content_type = answer->content_type;
+    report->body = answer->body ? answer->body : "";
+    report->body_len = answer->body_len;
+}
+
+/* Figures and print of one answer, before the VM is stopped. What fails here does not spoil the answer. */
+static void finish_call(struct run *r, const vh_invoke_response *answer)
+{
+    ctl_report report = report_of(r);
+    vh_call call = ctl_call(r->c);
+    vh_vm_stats stats = { .size = sizeof(stats) };
+    vh_error other = { 0 };
+
+    add_answer(&report, answer);
+    if (vh_vm_stats_get(r->vm, &call, &stats, &other) == 0)
+        report.stats = &stats;
+    else
+        warn(r, &other);
+    if (print_answer(r, &report, &other))
+        warn(r, &other);
+    if (vh_vm_record_end(r->vm, &call, &other))
+        warn(r, &other);
+}
+
+static int invoke(struct run *r, vh_error *err)
+{
+    vh_invoke_response answer = { .size = sizeof(answer) };
+    vh_call call = ctl_call(r->c);
+    int rc = vh_invoke(r->request, vh_vm_address(r->vm), vh_vm_port(r->vm), &call, &answer, err);
+
+    if (rc == 0 || rc == VH_EREMOTE) /* an answer that tells of an error is one all the same */
+        finish_call(r, &answer);
+    vh_invoke_response_fini(&answer);
+    return rc ? vh_error_wrap(err, "invoke") : CTL_EXIT_OK;
+}
+
+/* All that can be refused before anything is started is looked at first. */
+static int prepare(struct run *r, vh_run_options *o, vh_error *err)
+{
+    const char *spec = ctl_parser_value(&r->c->args, "invoke"), *engine = ctl_parser_value(&r->c->args, "engine");
+    vh_env_options env;
+    int rc = ctl_run_options(r->c, o, &r->env, err);
+
+    if (rc == 0 && engine)
+        rc = vh_engine_parse(engine, &o->engine, err);
+    if (rc == 0 && spec)
+        rc = vh_invoke_parse(spec, &r->request, err);
+    if (rc)
+        return rc;
+    r->machine = spec || r->c->format == CTL_JSON;
+    o->output = on_output;
+    o->output_arg = r;
+    ctl_env_options(r->c, &env);
+    return vh_host_new(r->c->config, &env, &r->host, err);
+}
+
+/* Stops the VM without regard to the cancel token: a signal asked for just that. */
+static int stop(struct run *r, int rc, vh_error *err)
+{
+    vh_error other = { 0 };
+
+    if (vh_vm_stop(r->vm, NULL, &other) == 0)
+        return rc;
+    if (rc < 0) {
+        warn(r, &other);
+        return rc;
+    }
+    *err = other;
+    return other.code;
+}
+
+static int run_run(ctl *c, vh_error *err)
+{
+    struct run r = { .c = c };
+    vh_call call = ctl_call(c);
+    vh_run_options o;
+    int rc = prepare(&r, &o, err);
+
+    if (rc == 0)
+        rc = vh_vm_run(vh_host_vms(r.host), &o, &call, &r.vm, err);
+    if (rc == 0)
+        rc = stop(&r, r.request ? invoke(&r, err) : serve(&r, err), err);
+    run_fini(&r);
+    return rc;
+}
+
+const ctl_command ctl_cmd_run = {
+    .name = "run",
+    .summary = "Run a function in a microVM",
+    .operands = "IMAGE",
+    .min = 1,
+    .max = 1,
+    .options = options,
+    .details =
+        "Prints \"ready: ADDRESS:PORT\" once the function accepts connections and streams its output until it ends by\n"
+        "itself (its exit code is passed on) or SIGINT or SIGTERM comes (it is stopped; a second one kills it).\n"
+        "\n"
+        "An engine other than boot restores the snapshot of the same image, environment and machine. Without one it\n"
+        "boots, saves one and restores that. reap records the working set in its first restore and installs it ahead\n"
+        "from the second on; auto is reap.\n"
+        "\n"
+        "--invoke prints the answer's body on stdout and the phases from start to last byte on stderr, or all of it\n"
+        "as one JSON object on stdout with -o json; the function's own output goes to stderr then. SPEC is one of\n"
+        "  http:/path   http:POST:/path:text   http:POST:/path:@FILE   grpc:package.Service/Method:JSON\n",
+    .examples = "  vhive-ctl run oci:build/functions/hello\n"
+                "  vhive-ctl run oci:build/functions/pyhello --memory 512M --env LANG=C --invoke http:/\n"
+                "  vhive-ctl run oci:build/functions/hello --engine reap -o json \\\n"
+                "      --invoke 'grpc:helloworld.Greeter/SayHello:{\"name\":\"record\"}'\n",
+    .root = true,
+    .run = run_run,
+};

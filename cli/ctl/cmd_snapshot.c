@@ -1,0 +1,271 @@
+/* vhive-ctl snapshot: create, list, look at, check and remove snapshots. */
+#include "ctl.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <vhive/host.h>
+#include <vhive/snapshot.h>
+#include <vhive/vm.h>
+
+#include "run_options.h"
+
+static const ctl_option create_options[] = { CTL_RUN_OPTIONS, { .name = NULL } };
+
+static const ctl_column list_columns[] = {
+    { "ID", "id", CTL_COLUMN_TEXT },
+    { "LABELS", "labels", CTL_COLUMN_LIST },
+    { "IMAGE", "image", CTL_COLUMN_TEXT },
+    { "CREATED", "created", CTL_COLUMN_TIME },
+    { "MEMORY", "memory_bytes", CTL_COLUMN_BYTES },
+    { "ON DISK", "memory_disk_bytes", CTL_COLUMN_BYTES },
+    { "WS PAGES", "ws_pages", CTL_COLUMN_NUMBER },
+    { "STATE", "state", CTL_COLUMN_TEXT },
+};
+
+static const ctl_column detail_columns[] = {
+    { "Id", "id", CTL_COLUMN_TEXT },
+    { "Labels", "labels", CTL_COLUMN_LIST },
+    { "Image", "image", CTL_COLUMN_TEXT },
+    { "Created", "created", CTL_COLUMN_TIME },
+    { "Memory", "memory_bytes", CTL_COLUMN_BYTES },
+    { "Memory on disk", "memory_disk_bytes", CTL_COLUMN_BYTES },
+    { "Working set pages", "ws_pages", CTL_COLUMN_NUMBER },
+    { "State", "state", CTL_COLUMN_TEXT },
+    { "Image digest", "image_digest", CTL_COLUMN_TEXT },
+    { "VMM state", "vmstate_bytes", CTL_COLUMN_BYTES },
+    { "Working set on disk", "ws_bytes", CTL_COLUMN_BYTES },
+    { "VMM", "vmm", CTL_COLUMN_TEXT },
+    { "VMM version", "vmm_version", CTL_COLUMN_TEXT },
+    { "Acceleration", "accel", CTL_COLUMN_TEXT },
+    { "CPUs", "cpus", CTL_COLUMN_NUMBER },
+    { "Boot time", "boot_us", CTL_COLUMN_MICROS },
+    { "Pause to save", "pause_us", CTL_COLUMN_MICROS },
+    { "Problem", "problem", CTL_COLUMN_TEXT },
+};
+
+static const ctl_column verify_columns[] = {
+    { "SNAPSHOT", "snapshot", CTL_COLUMN_TEXT },
+    { "INTACT", "ok", CTL_COLUMN_BOOL },
+};
+
+#define COUNT(columns) (sizeof(columns) / sizeof((columns)[0]))
+
+/* Cells of list_columns, which are the first of detail_columns too. */
+static void add_summary(ctl_rows *rows, const vh_snapshot_info *info)
+{
+    char labels[VH_SNAPSHOT_LABELS_MAX * VH_SNAPSHOT_LABEL] = "";
+
+    for (size_t i = 0; i < info->label_count && i < VH_SNAPSHOT_LABELS_MAX; i++) {
+        strcat(labels, i ? "," : "");
+        strcat(labels, info->labels[i]); /* each fits with its comma: VH_SNAPSHOT_LABEL counts the NUL */
+    }
+    ctl_rows_text(rows, info->id);
+    ctl_rows_text(rows, labels);
+    ctl_rows_text(rows, info->image);
+    ctl_rows_number(rows, info->created_ns);
+    ctl_rows_number(rows, (int64_t)info->memory_bytes);
+    ctl_rows_number(rows, (int64_t)info->memory_disk_bytes);
+    ctl_rows_number(rows, (int64_t)info->ws_pages);
+    ctl_rows_text(rows, info->quarantined ? "quarantined" : *info->problem ? "damaged" : "ready");
+}
+
+static void add_detail(ctl_rows *rows, const vh_snapshot_info *info)
+{
+    add_summary(rows, info);
+    ctl_rows_text(rows, info->image_digest);
+    ctl_rows_number(rows, (int64_t)info->vmstate_bytes);
+    ctl_rows_number(rows, (int64_t)info->ws_bytes);
+    ctl_rows_text(rows, info->vmm);
+    ctl_rows_text(rows, info->vmm_version);
+    ctl_rows_text(rows, info->accel);
+    ctl_rows_number(rows, info->cpus);
+    ctl_rows_number(rows, (int64_t)info->boot_us);
+    ctl_rows_number(rows, (int64_t)info->pause_us);
+    ctl_rows_text(rows, info->problem);
+}
+
+/* Opens the catalogue, lets |use| work with it, and closes it. */
+static int with_snapshots(ctl *c, int (*use)(ctl *c, vh_snapshots *snapshots, vh_error *err), vh_error *err)
+{
+    vh_snapshots *snapshots = NULL;
+    vh_env *env = NULL;
+    int rc = ctl_env_new(c, &env, err);
+
+    if (rc == 0)
+        rc = vh_snapshots_new(env, &snapshots, err);
+    if (rc == 0)
+        rc = use(c, snapshots, err);
+    vh_snapshots_free(snapshots);
+    vh_env_free(env);
+    return rc;
+}
+
+static bool add_row(const vh_snapshot_info *info, void *arg)
+{
+    add_summary(arg, info);
+    return true;
+}
+
+static int list(ctl *c, vh_snapshots *snapshots, vh_error *err)
+{
+    ctl_rows rows = { .columns = list_columns, .ncolumns = COUNT(list_columns) };
+    int rc = vh_snapshots_list(snapshots, add_row, &rows, err);
+
+    if (rc == 0)
+        rc = ctl_rows_print(&rows, stdout, c->format, err);
+    ctl_rows_fini(&rows);
+    return rc;
+}
+
+static int print_one(ctl *c, vh_snapshots *snapshots, const char *ref, vh_error *err)
+{
+    ctl_rows rows = { .columns = detail_columns, .ncolumns = COUNT(detail_columns) };
+    vh_snapshot_info info = VH_SNAPSHOT_INFO_INIT;
+    int rc = vh_snapshots_inspect(snapshots, ref, &info, err);
+
+    if (rc)
+        return rc;
+    add_detail(&rows, &info);
+    rc = ctl_rows_print_one(&rows, stdout, c->format, err);
+    ctl_rows_fini(&rows);
+    return rc;
+}
+
+static int inspect(ctl *c, vh_snapshots *snapshots, vh_error *err)
+{
+    return print_one(c, snapshots, c->args.operands[0], err);
+}
+
+struct verification {
+    vh_snapshots *snapshots;
+    ctl_rows rows;
+};
+
+static int verify_one(ctl *c, const char *ref, void *object, vh_error *err)
+{
+    struct verification *v = object;
+    vh_call call = ctl_call(c);
+    int rc = vh_snapshots_verify(v->snapshots, ref, &call, err);
+
+    ctl_rows_text(&v->rows, ref);
+    ctl_rows_number(&v->rows, rc == 0);
+    return rc;
+}
+
+static int verify(ctl *c, vh_snapshots *snapshots, vh_error *err)
+{
+    struct verification v = { .snapshots = snapshots, .rows = { .columns = verify_columns, .ncolumns = 2 } };
+    int rc = ctl_each_operand(c, verify_one, &v, err);
+    int printed = ctl_rows_print(&v.rows, stdout, c->format, rc ? NULL : err);
+
+    ctl_rows_fini(&v.rows);
+    return rc ? rc : printed;
+}
+
+static int remove_one(ctl *c, const char *ref, void *snapshots, vh_error *err)
+{
+    (void)c;
+    return vh_snapshots_remove(snapshots, ref, err);
+}
+
+static int remove_all(ctl *c, vh_snapshots *snapshots, vh_error *err)
+{
+    return ctl_each_operand(c, remove_one, snapshots, err);
+}
+
+static int run_create(ctl *c, vh_error *err)
+{
+    const char **env = NULL;
+    vh_call call = ctl_call(c);
+    vh_host *host = NULL;
+    vh_env_options eo;
+    vh_run_options o;
+    char id[VH_SNAPSHOT_ID > 72 ? VH_SNAPSHOT_ID : 72];
+    int rc = ctl_run_options(c, &o, &env, err);
+
+    ctl_env_options(c, &eo);
+    if (rc == 0)
+        rc = vh_host_new(c->config, &eo, &host, err);
+    if (rc == 0)
+        rc = vh_vm_snapshot_create(vh_host_vms(host), &o, false, &call, id, err);
+    if (rc == 0 && c->format == CTL_JSON)
+        rc = print_one(c, vh_host_snapshots(host), id, err);
+    else if (rc == 0)
+        printf("%s\n", id);
+    vh_host_free(host);
+    free(env);
+    return rc;
+}
+
+static int run_ls(ctl *c, vh_error *err)
+{
+    return with_snapshots(c, list, err);
+}
+
+static int run_inspect(ctl *c, vh_error *err)
+{
+    return with_snapshots(c, inspect, err);
+}
+
+static int run_verify(ctl *c, vh_error *err)
+{
+    return with_snapshots(c, verify, err);
+}
+
+static int run_rm(ctl *c, vh_error *err)
+{
+    return with_snapshots(c, remove_all, err);
+}
+
+const ctl_command ctl_cmd_snapshot_create = {
+    .name = "snapshot create",
+    .summary = "Boot a function, save a snapshot of it, and print the snapshot's id",
+    .operands = "IMAGE",
+    .min = 1,
+    .max = 1,
+    .options = create_options,
+    .details = "One of the same image, environment and machine is kept if there is one, and its id printed.\n",
+    .examples = "  vhive-ctl snapshot create oci:build/functions/hello --snapshot hello\n",
+    .root = true,
+    .run = run_create,
+};
+
+const ctl_command ctl_cmd_snapshot_ls = {
+    .name = "snapshot ls",
+    .summary = "List snapshots",
+    .operands = "",
+    .examples = "  vhive-ctl snapshot ls\n"
+                "  vhive-ctl snapshot ls -o json\n",
+    .run = run_ls,
+};
+
+const ctl_command ctl_cmd_snapshot_inspect = {
+    .name = "snapshot inspect",
+    .summary = "Show one snapshot",
+    .operands = "ID",
+    .min = 1,
+    .max = 1,
+    .details = "ID is an id, its beginning (4 digits or more) or a label.\n",
+    .examples = "  vhive-ctl snapshot inspect hello -o json\n",
+    .run = run_inspect,
+};
+
+const ctl_command ctl_cmd_snapshot_verify = {
+    .name = "snapshot verify",
+    .summary = "Compare all of a snapshot with its digests",
+    .operands = "ID...",
+    .min = 1,
+    .max = SIZE_MAX,
+    .examples = "  vhive-ctl snapshot verify hello\n",
+    .run = run_verify,
+};
+
+const ctl_command ctl_cmd_snapshot_rm = {
+    .name = "snapshot rm",
+    .summary = "Remove snapshots",
+    .operands = "ID...",
+    .min = 1,
+    .max = SIZE_MAX,
+    .examples = "  vhive-ctl snapshot rm hello\n",
+    .run = run_rm,
+};

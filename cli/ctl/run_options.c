@@ -1,0 +1,24 @@
+#include "run_options.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int ctl_run_options(const ctl *c, vh_run_options *o, const char ***env, vh_error *err)
+{
+    const char **list = calloc(c->args.nvalues + 1, sizeof(*list));
+    size_t n = 0;
+
+    if (!list)
+        return vh_error_set(err, -ENOMEM, "environment of the function");
+    for (size_t i = 0; i < c->args.nvalues; i++)
+        if (strcmp(c->args.values[i].option->name, "env") == 0)
+            list[n++] = c->args.values[i].text;
+    *o = (vh_run_options)VH_RUN_OPTIONS_INIT;
+    o->image = c->args.operands[0];
+    o->env = list;
+    o->port = (uint16_t)ctl_parser_uint(&c->args, "port", 0);
+    o->label = ctl_parser_value(&c->args, "snapshot");
+    *env = list;
+    return 0;
+}

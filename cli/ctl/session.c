@@ -1,0 +1,58 @@
+/* From configuration to the objects of the library. */
+#include "ctl.h"
+
+#include <string.h>
+
+void ctl_env_options(ctl *c, vh_env_options *o)
+{
+    const char *level = vh_config_str(c->config, "log.level"), *libexec = vh_config_str(c->config, "libexec_dir");
+
+    *o = (vh_env_options)VH_ENV_OPTIONS_INIT;
+    o->state_dir = vh_config_str(c->config, "state_dir");
+    o->run_dir = vh_config_str(c->config, "run_dir");
+    o->libexec_dir = *libexec ? libexec : NULL;
+    o->log = ctl_console_log;
+    o->log_arg = &c->console;
+    o->progress = ctl_console_progress;
+    o->progress_arg = &c->console;
+    for (int l = VH_LOG_ERROR; l <= VH_LOG_DEBUG; l++)
+        if (strcmp(vh_log_level_name((vh_log_level)l), level) == 0)
+            o->log_level = (vh_log_level)l;
+}
+
+int ctl_env_new(ctl *c, vh_env **env, vh_error *err)
+{
+    vh_env_options o;
+
+    ctl_env_options(c, &o);
+    return vh_env_new(&o, env, err);
+}
+
+vh_call ctl_call(const ctl *c)
+{
+    vh_call call = VH_CALL_INIT;
+
+    call.cancel = c->cancel;
+    return call;
+}
+
+int ctl_each_operand(ctl *c, int (*each)(ctl *c, const char *operand, void *object, vh_error *err), void *object,
+                     vh_error *err)
+{
+    int failed = 0;
+
+    for (size_t i = 0; i < c->args.noperands && failed != VH_ECANCELED; i++) {
+        vh_error one = { 0 };
+        int rc = vh_cancel_triggered(c->cancel)
+                     ? vh_error_set(&one, VH_ECANCELED, "%s and what follows: cancelled", c->args.operands[i])
+                     : each(c, c->args.operands[i], object, &one);
+
+        if (rc == 0)
+            continue;
+        if (failed) /* |err| holds an earlier one that nobody else will tell */
+            ctl_print_error(&c->console, err);
+        *err = one;
+        failed = rc;
+    }
+    return failed;
+}
