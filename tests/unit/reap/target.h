@@ -1,5 +1,6 @@
 /*
- * Memory whose faults somebody else serves: in this process, or in a child that can be killed while it stands still.
+ * Memory whose faults somebody else serves: in this process, or in a child that can be killed while it stands
+ * still.
  */
 #ifndef VH_TESTS_REAP_TARGET_H
 #define VH_TESTS_REAP_TARGET_H

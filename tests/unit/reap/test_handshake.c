@@ -1,4 +1,4 @@
-/* Firecracker's handshake: what is accepted, in which pieces, and what is refused without leaking a descriptor. */
+/* Firecracker's handshake: what is taken, in which pieces, what is refused without leaking a descriptor. */
 #include "testenv.h"
 
 #include <string.h>
@@ -24,7 +24,8 @@ static void every_version_of_the_page_size_is_understood(void **state)
     assert_int_equal(parse(ONE, &r), 0);
     assert_int_equal(r.n, 1);
     assert_int_equal(r.v[0].base, 1ull << 47);
-    assert_int_equal(parse("[{\"base_host_virt_addr\":8192,\"size\":8192,\"offset\":0,\"page_size_kib\":8192}]", &r), 0);
+    assert_int_equal(parse("[{\"base_host_virt_addr\":8192,\"size\":8192,\"offset\":0,"
+                           "\"page_size_kib\":8192}]", &r), 0);
     assert_int_equal(r.page_size, 8192);
     assert_int_equal(parse("[{\"base_host_virt_addr\":8192,\"size\":8192,\"offset\":0,\"page_size\":4096,"
                            "\"page_size_kib\":8192,\"new\":[{\"x\":\"]\\\"\"}]}]", &r), 0);

@@ -359,7 +359,7 @@ static void regions_may_be_anywhere_in_the_file(void **state)
     assert_int_equal(stats(r).installed_pages, 2);
 }
 
-/* Stands in for huge pages, which this machine may have none of: everything goes by the regions' page size. */
+/* Stands in for huge pages, which a machine may have none of: everything goes by the regions' page size. */
 static void larger_pages_are_brought_whole(void **state)
 {
     struct rig *r = *state;

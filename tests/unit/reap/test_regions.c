@@ -4,10 +4,10 @@
 #include "auto.h"
 #include "reap.h"
 
+#define REGION_LIST(...) (vh__region[]){ __VA_ARGS__ }
 #define REGIONS(page, ...)                                                                                   \
     {                                                                                                        \
-        .n = sizeof((vh__region[]){ __VA_ARGS__ }) / sizeof(vh__region), .page_size = page,
-            .v = { __VA_ARGS__ } \
+        .n = VH_ARRAY_LEN(REGION_LIST(__VA_ARGS__)), .page_size = page, .v = { __VA_ARGS__ }                 \
     }
 
 #define BIG (1ull << 40)
