@@ -98,13 +98,13 @@ static int run_step(struct flow *f, size_t i, const vh__wait *w, vh_error *err)
     int64_t start;
     int rc;
 
-    if (s->skip && s->skip(f->ctx))
-        return 0;
-    if (s->after) {
-        rc = join_named(f, s->after, err);
+    for (size_t j = 0; j < VH_ARRAY_LEN(s->after) && s->after[j]; j++) {
+        rc = join_named(f, s->after[j], err);
         if (rc)
             return rc;
     }
+    if (s->skip && s->skip(f->ctx))
+        return 0;
     if (s->background) {
         rc = start_task(f, i, w, err);
         return rc && err ? (vh_error_wrap(err, "%s", s->id), rc) : rc;
@@ -116,6 +116,17 @@ static int run_step(struct flow *f, size_t i, const vh__wait *w, vh_error *err)
     if (rc && err)
         (void)vh_error_wrap(err, "%s", s->id); /* the code is rc */
     return rc;
+}
+
+/* Unwinds a flow that failed; a phase of its own, as another way may be tried afterwards. */
+static void undo_done(struct flow *f, size_t n)
+{
+    int64_t start = vh__clock_mono_ns();
+
+    for (size_t i = n; i-- > 0;)
+        if (f->done[i] && f->steps[i].undo)
+            f->steps[i].undo(f->ctx);
+    add_phase(f, "", "undo", start, vh__clock_mono_ns(), true);
 }
 
 int vh__flow_run(const vh__step *steps, size_t n, void *ctx, const vh__wait *w, vh_phases *phases, vh_error *err)
@@ -136,9 +147,7 @@ int vh__flow_run(const vh__step *steps, size_t n, void *ctx, const vh__wait *w, 
         rc = rc ? rc : brc;
     }
     if (rc)
-        for (size_t i = n; i-- > 0;)
-            if (done[i] && steps[i].undo)
-                steps[i].undo(ctx);
+        undo_done(&f, n);
     return rc;
 }
 

@@ -4,7 +4,7 @@
  *     static const vh__step steps[] = {
  *         { .id = "ws-fetch", .run = start_fetch, .background = true },
  *         { .id = "net-lease", .run = lease, .undo = unlease },
- *         { .id = "vmm-spawn", .run = spawn, .undo = kill_vmm, .after = "ws-fetch" },
+ *         { .id = "vmm-spawn", .run = spawn, .undo = kill_vmm, .after = { "ws-fetch" } },
  *     };
  *     rc = vh__flow_run(steps, VH_ARRAY_LEN(steps), ctx, &wait, &phases, &err);
  *
@@ -12,7 +12,8 @@
  * reached, and is joined before the first later step that names it in |after|, else at the end of the flow. When a
  * step fails, the background steps are joined and everything that succeeded is undone in reverse order of the table;
  * the error is prefixed with the step's id. Each step's time is one phase: critical for foreground steps, overlapped
- * for background ones; time spent waiting for a background step is a critical phase "wait-<id>".
+ * for background ones; time spent waiting for a background step is a critical phase "wait-<id>", unwinding is one
+ * called "undo".
  */
 #ifndef VH_BASE_FLOW_H
 #define VH_BASE_FLOW_H
@@ -28,8 +29,8 @@ typedef struct vh__step {
     int (*run)(void *ctx, const vh__wait *w, vh_error *err);
     void (*undo)(void *ctx); /* optional; called at most once, only after |run| succeeded */
     bool background;
-    const char *after;              /* id of an earlier background step to join first; NULL: none */
-    bool (*skip)(const void *ctx);  /* optional: leave this step out when it returns true */
+    const char *after[2];           /* ids of earlier background steps to join first; NULL: none */
+    bool (*skip)(const void *ctx);  /* optional: leave this step out, but for |after|, when it returns true */
 } vh__step;
 
 /** Most steps of one flow. */

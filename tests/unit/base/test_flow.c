@@ -86,7 +86,7 @@ static const vh__step plain[] = {
 static const vh__step overlapped[] = {
     { .id = "slow", .run = run_slow, .undo = undo_slow, .background = true },
     { .id = "a", .run = run_a, .undo = undo_a },
-    { .id = "b", .run = run_b, .undo = undo_b, .after = "slow" },
+    { .id = "b", .run = run_b, .undo = undo_b, .after = { "slow" } },
 };
 
 static void steps_run_in_order_and_are_all_timed(void **state)
