@@ -1,0 +1,191 @@
+#include <vhive/host.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "auto.h"
+#include "guest.h"
+#include "log.h"
+#include "net.h"
+#include "path.h"
+#include "snapshot.h"
+#include "vm.h"
+#include "wait.h"
+
+/* Clearing up after the dead is netlink and unlink: what takes longer hangs. */
+#define REAP_MS 10000
+
+struct vh_host {
+    vh_config *own_config; /* NULL when the caller gave one */
+    const vh_config *config;
+    vh_env *env;
+    vh_images *images;
+    vh_snapshots *snapshots;
+    vh__guest *guest;
+    vh__net *net;
+    vh_vms *vms;
+};
+
+/* A setting, NULL where it is empty. */
+static const char *text_or_null(const vh_host *h, const char *key)
+{
+    const char *value = vh_config_str(h->config, key);
+
+    return value[0] ? value : NULL;
+}
+
+static int make_env(vh_host *h, const vh_env_options *given, vh_error *err)
+{
+    vh_env_options o = VH_ENV_OPTIONS_INIT;
+
+    if (given)
+        memcpy(&o, given, VH_MIN(given->size, sizeof(o)));
+    o.size = sizeof(o);
+    if (!o.state_dir)
+        o.state_dir = text_or_null(h, "state_dir");
+    if (!o.run_dir)
+        o.run_dir = text_or_null(h, "run_dir");
+    if (!o.libexec_dir)
+        o.libexec_dir = text_or_null(h, "libexec_dir");
+    return vh_env_new(&o, &h->env, err);
+}
+
+/* State holds memory images of functions: nobody but root reads it. */
+static int make_dirs(vh_host *h, vh_error *err)
+{
+    int rc;
+
+    if (geteuid() != 0)
+        return vh_error_set(err, VH_EMISSING, "running VMs needs root (namespaces, taps, userfaultfd): use sudo");
+    rc = vh__path_mkdirs(vh_env_state_dir(h->env), 0711, err);
+    return rc ? rc : vh__path_mkdirs(vh_env_run_dir(h->env), 0711, err);
+}
+
+static int make_stores(vh_host *h, vh_error *err)
+{
+    vh_images_options i = VH_IMAGES_OPTIONS_INIT;
+    int rc;
+
+    i.max_unpacked_bytes = vh_config_u64(h->config, "image.max_bytes");
+    i.max_entries = vh_config_u64(h->config, "image.max_entries");
+    rc = vh_images_new(h->env, &i, &h->images, err);
+    return rc ? rc : vh_snapshots_new(h->env, &h->snapshots, err);
+}
+
+static int make_mechanisms(vh_host *h, vh_error *err)
+{
+    vh__guest_options g = VH_GUEST_OPTIONS_INIT;
+    vh__net_options n = { .pool = vh_config_str(h->config, "net.pool"),
+                          .egress = vh_config_str(h->config, "net.egress"),
+                          .allow_private = vh_config_bool(h->config, "net.allow_private") };
+    int rc;
+
+    g.kernel = text_or_null(h, "guest.kernel");
+    g.modules_dir = text_or_null(h, "guest.modules");
+    g.package = text_or_null(h, "guest.package");
+    g.dir = text_or_null(h, "guest.dir");
+    rc = vh__guest_new(h->env, &g, &h->guest, err);
+    return rc ? rc : vh__net_new(h->env, &n, &h->net, err);
+}
+
+static uint32_t ms(const vh_host *h, const char *key)
+{
+    return (uint32_t)vh_config_u64(h->config, key);
+}
+
+static int make_vms(vh_host *h, vh_error *err)
+{
+    return vh__vms_new(
+        &(vh__vms_options){ .env = h->env,
+                            .images = h->images,
+                            .snapshots = h->snapshots,
+                            .guest = h->guest,
+                            .net = h->net,
+                            .qemu = vh_config_str(h->config, "vmm.qemu"),
+                            .accel = vh_config_str(h->config, "vmm.accel"),
+                            .uid_base = (uint32_t)vh_config_u64(h->config, "vmm.uid_base"),
+                            .memory_mib = (uint32_t)(vh_config_u64(h->config, "function.memory") >> 20),
+                            .cpus = (uint32_t)vh_config_u64(h->config, "function.cpus"),
+                            .tmpfs_bytes = vh_config_u64(h->config, "function.tmpfs"),
+                            .hello_ms = ms(h, "timeout.hello"),
+                            .ready_ms = ms(h, "timeout.ready"),
+                            .boot_ms = ms(h, "timeout.boot"),
+                            .restore_ms = ms(h, "timeout.restore"),
+                            .stop_ms = ms(h, "timeout.stop") },
+        &h->vms, err);
+}
+
+/* What dead processes left must not stop a new one: it is told and tried again the next time. */
+static void reap(vh_host *h)
+{
+    vh__wait w = vh__wait_from(NULL, REAP_MS);
+    vh_error err = { 0 };
+
+    if (vh__vms_reap(h->vms, &err))
+        vh__log(h->env, VH_LOG_WARN, "host", NULL, "clearing up after earlier runs: %s", err.msg);
+    if (vh__net_reap(h->net, &w, &err))
+        vh__log(h->env, VH_LOG_WARN, "host", NULL, "clearing up after earlier runs: %s", err.msg);
+}
+
+int vh_host_new(const vh_config *config, const vh_env_options *opts, vh_host **host, vh_error *err)
+{
+    vh_host *h = calloc(1, sizeof(*h));
+    int rc;
+
+    if (!h)
+        return vh_error_set(err, -ENOMEM, "host");
+    rc = config ? 0 : vh_config_new(&h->own_config, err);
+    h->config = config ? config : h->own_config;
+    if (rc == 0)
+        rc = make_env(h, opts, err);
+    if (rc == 0)
+        rc = make_dirs(h, err);
+    if (rc == 0)
+        rc = make_stores(h, err);
+    if (rc == 0)
+        rc = make_mechanisms(h, err);
+    if (rc == 0)
+        rc = make_vms(h, err);
+    if (rc) {
+        vh_host_free(h);
+        return rc;
+    }
+    reap(h);
+    *host = h;
+    return 0;
+}
+
+void vh_host_free(vh_host *host)
+{
+    if (!host)
+        return;
+    vh__vms_free(host->vms);
+    vh__net_free(host->net);
+    vh__guest_free(host->guest);
+    vh_snapshots_free(host->snapshots);
+    vh_images_free(host->images);
+    vh_env_free(host->env);
+    vh_config_free(host->own_config);
+    free(host);
+}
+
+vh_env *vh_host_env(vh_host *host)
+{
+    return host->env;
+}
+
+vh_images *vh_host_images(vh_host *host)
+{
+    return host->images;
+}
+
+vh_snapshots *vh_host_snapshots(vh_host *host)
+{
+    return host->snapshots;
+}
+
+vh_vms *vh_host_vms(vh_host *host)
+{
+    return host->vms;
+}

@@ -1,0 +1,164 @@
+/*
+ * From the request to what exactly is run, and to the key of its snapshot: everything that decides the guest's state
+ * is in it, nothing else. Host name, addresses and whatever differs between clones is not.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "auto.h"
+#include "path.h"
+#include "vm_priv.h"
+
+/* Bumped when the meaning of a start changes: agent, network inside, devices. */
+#define MACHINE_VERSION 1
+
+void vh__spec_fini(struct spec *s)
+{
+    vh_image_close(s->image);
+    for (char **e = s->env; e && *e; e++)
+        free(*e);
+    free(s->env);
+    free(s->qemu);
+    cJSON_Delete(s->identity);
+    *s = (struct spec){ 0 };
+}
+
+static size_t list_len(const char *const *list)
+{
+    size_t n = 0;
+
+    while (list && list[n])
+        n++;
+    return n;
+}
+
+/* Sets "K=V" in |env|, replacing an entry of the same name. */
+static int env_put(char **env, size_t *n, const char *entry)
+{
+    size_t name = strcspn(entry, "=") + 1, at = 0;
+    char *copy = strdup(entry);
+
+    if (!copy)
+        return -ENOMEM;
+    while (at < *n && strncmp(env[at], entry, name) != 0)
+        at++;
+    if (at == *n)
+        (*n)++;
+    free(env[at]);
+    env[at] = copy;
+    return 0;
+}
+
+static int merge_env(struct spec *s, const char *const *image, const char *const *given, vh_error *err)
+{
+    size_t n = 0;
+
+    s->env = calloc(list_len(image) + list_len(given) + 1, sizeof(*s->env));
+    if (!s->env)
+        return vh_error_set(err, -ENOMEM, "environment of the function");
+    for (const char *const *e = image; e && *e; e++)
+        if (env_put(s->env, &n, *e))
+            return vh_error_set(err, -ENOMEM, "environment of the function");
+    for (const char *const *e = given; e && *e; e++) {
+        if (strchr(*e, '=') == NULL || **e == '=')
+            return vh_error_set(err, VH_EINVALID, "environment '%s': must be NAME=VALUE", *e);
+        if (env_put(s->env, &n, *e))
+            return vh_error_set(err, -ENOMEM, "environment of the function");
+    }
+    return 0;
+}
+
+static int check_machine(const struct spec *s, vh_error *err)
+{
+    if (s->memory_mib < 64 || s->memory_mib > (64U << 10))
+        return vh_error_set(err, VH_EINVALID,
+                            "memory of %u MiB: a guest needs at least 64 MiB to boot, and at most 64 GiB are supported",
+                            s->memory_mib);
+    if (s->cpus < 1 || s->cpus > 32)
+        return vh_error_set(err, VH_EINVALID, "%u CPUs: must be 1 to 32", s->cpus);
+    if (s->port == 0)
+        return vh_error_set(err, VH_EINVALID,
+                            "the image exposes no TCP port, so readiness cannot be seen; name it by --port");
+    return 0;
+}
+
+static bool add_strings(cJSON *to, const char *key, const char *const *list)
+{
+    cJSON *a = cJSON_AddArrayToObject(to, key);
+
+    for (; a && list && *list; list++)
+        if (!cJSON_AddItemToArray(a, cJSON_CreateString(*list)))
+            return false;
+    return a != NULL;
+}
+
+static int make_identity(struct spec *s, uint64_t tmpfs_bytes, vh_error *err)
+{
+    const vh_image_config *c = vh_image_config_get(s->image);
+    cJSON *j = s->identity = cJSON_CreateObject();
+    bool ok = cJSON_AddNumberToObject(j, "format", VH_SNAPSHOT_FORMAT) &&
+              cJSON_AddNumberToObject(j, "machine_version", MACHINE_VERSION) &&
+              cJSON_AddNumberToObject(j, "agent_version", VH_AGENT_VERSION) &&
+              cJSON_AddStringToObject(j, "image", vh_image_digest(s->image)) &&
+              cJSON_AddStringToObject(j, "rootfs", vh_image_rootfs_digest(s->image)) &&
+              add_strings(j, "argv", c->argv) && add_strings(j, "env", (const char *const *)s->env) &&
+              cJSON_AddStringToObject(j, "cwd", c->cwd) && cJSON_AddStringToObject(j, "user", c->user) &&
+              cJSON_AddNumberToObject(j, "port", s->port) && cJSON_AddNumberToObject(j, "memory_mib", s->memory_mib) &&
+              cJSON_AddNumberToObject(j, "cpus", s->cpus) &&
+              cJSON_AddNumberToObject(j, "tmpfs_bytes", (double)tmpfs_bytes) &&
+              cJSON_AddStringToObject(j, "vmm", "qemu") && cJSON_AddStringToObject(j, "vmm_version", s->vmm_version) &&
+              cJSON_AddStringToObject(j, "accel", s->accel) && cJSON_AddStringToObject(j, "cpu", s->cpu) &&
+              cJSON_AddStringToObject(j, "kernel", s->files.kernel_digest) &&
+              cJSON_AddStringToObject(j, "initramfs", s->files.initramfs_digest) &&
+              cJSON_AddStringToObject(j, "network", "clone");
+
+    return ok ? vh__snapshot_key(j, s->key, err) : vh_error_set(err, -ENOMEM, "identity of the snapshot");
+}
+
+static int find_vmm(vh_vm *vm, const vh__wait *w, vh_error *err)
+{
+    struct spec *s = &vm->spec;
+    int rc;
+
+    s->qemu = vh__path_find_program(vm->vms->o.qemu);
+    if (!s->qemu)
+        return vh_error_set(err, VH_EMISSING,
+                            "%s: not found in PATH; install it (apt-get install qemu-system-x86) or set vmm.qemu",
+                            vm->vms->o.qemu);
+    rc = vh__vm_accel(vm->vms, vm->o.accel ? vm->o.accel : vm->vms->o.accel, w, s->accel, s->cpu, err);
+    return rc ? rc : vh__vmm_version(s->qemu, vh_env_run_dir(vm->vms->o.env), w, s->vmm_version, err);
+}
+
+static int open_image(vh_vm *vm, const vh__wait *w, vh_error *err)
+{
+    vh_call call = { .size = sizeof(call), .timeout_ms = (uint32_t)VH_MAX(1, vh__wait_left_ms(w)),
+                     .cancel = w->cancel };
+    int rc = vh_image_open(vm->vms->o.images, vm->o.image, &call, &vm->spec.image, err);
+
+    return rc ? rc : vh_image_check_runnable(vm->spec.image, err);
+}
+
+int vh__spec_resolve(vh_vm *vm, const vh__wait *w, vh_error *err)
+{
+    const vh__vms_options *d = &vm->vms->o;
+    struct spec *s = &vm->spec;
+    const vh_image_config *c;
+    int rc = open_image(vm, w, err);
+
+    if (rc)
+        return rc;
+    c = vh_image_config_get(s->image);
+    s->port = vm->o.port ? vm->o.port : c->port;
+    s->memory_mib = vm->o.memory_mib ? vm->o.memory_mib : d->memory_mib;
+    s->cpus = vm->o.cpus ? vm->o.cpus : d->cpus;
+    rc = check_machine(s, err);
+    if (rc == 0)
+        rc = merge_env(s, c->env, vm->o.env, err);
+    if (rc == 0)
+        rc = find_vmm(vm, w, err);
+    if (rc == 0)
+        rc = vh__guest_prepare(d->guest, w, &s->files, err);
+    return rc ? rc : make_identity(s, d->tmpfs_bytes, err);
+}

@@ -1,0 +1,94 @@
+/* Frames for the agent, made where what they say is known; the shim hands them on unread. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "auto.h"
+#include "clock.h"
+#include "fd.h"
+#include "vm_priv.h"
+
+/* resolv.conf(5): more are ignored by libc anyway. */
+#define DNS_MAX 3
+
+struct dns {
+    char text[DNS_MAX][INET6_ADDRSTRLEN];
+    const char *list[DNS_MAX];
+    uint32_t n;
+};
+
+/* The host's name servers, but for those on its loopback, which a guest cannot reach. */
+static void read_dns(struct dns *d)
+{
+    vh_auto_buf vh__buf text = { 0 };
+    char *save = NULL;
+
+    if (vh__file_read("/etc/resolv.conf", 65536, &text, NULL) || !text.data)
+        return; /* a guest without names is still a guest */
+    for (char *l = strtok_r(text.data, "\n", &save); l && d->n < DNS_MAX; l = strtok_r(NULL, "\n", &save)) {
+        struct in_addr a;
+
+        if (sscanf(l, "nameserver %45s", d->text[d->n]) == 1 && inet_pton(AF_INET, d->text[d->n], &a) == 1 &&
+            (ntohl(a.s_addr) >> 24) != 127) {
+            d->list[d->n] = d->text[d->n];
+            d->n++;
+        }
+    }
+}
+
+static int parse_mac(const char *text, uint8_t mac[6])
+{
+    return sscanf(text, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4], &mac[5]) == 6;
+}
+
+static vh__agent_list list_of(const char *const *v)
+{
+    vh__agent_list l = { .v = v };
+
+    while (v && v[l.n])
+        l.n++;
+    return l;
+}
+
+int vh__message_start(const vh_vm *vm, vh__buf *out, vh_error *err)
+{
+    const vh_image_config *c = vh_image_config_get(vm->spec.image);
+    struct dns dns = { 0 };
+    vh__agent_msg m = { .type = VH_AGENT_START,
+                        .start = { .argv = list_of(c->argv),
+                                   .env = list_of((const char *const *)vm->spec.env),
+                                   .cwd = c->cwd,
+                                   .user = c->user,
+                                   .hostname = "vhive",
+                                   .guest_prefix = VH_NET_GUEST_PREFIX,
+                                   .port = vm->spec.port,
+                                   .tmpfs_bytes = vm->vms->o.tmpfs_bytes,
+                                   .stop_signal = (uint32_t)c->stop_signal } };
+    int rc;
+
+    read_dns(&dns);
+    m.start.dns = (vh__agent_list){ .v = dns.list, .n = dns.n };
+    if (inet_pton(AF_INET, VH_NET_GUEST_IP, m.start.guest_ip) != 1 ||
+        inet_pton(AF_INET, VH_NET_GATEWAY, m.start.gateway_ip) != 1 ||
+        !parse_mac(VH_NET_GATEWAY_MAC, m.start.gateway_mac))
+        return vh_error_set(err, VH_EINVALID, "addresses of the guest"); /* constants of ours: cannot happen */
+    rc = vh__agent_fresh(m.start.seed, &m.start.realtime_ns, err);
+    return rc ? rc : vh__agent_append(out, &m, err);
+}
+
+/* The generation only has to differ between any two restores: the time does. */
+int vh__message_restored(const vh_vm *vm, vh__buf *out, vh_error *err)
+{
+    vh__agent_msg m = { .type = VH_AGENT_RESTORED,
+                        .restored = { .generation = (uint64_t)vh__clock_real_ns(),
+                                      .env = list_of((const char *const *)vm->spec.env) } };
+    int rc = vh__agent_fresh(m.restored.seed, &m.restored.realtime_ns, err);
+
+    return rc ? rc : vh__agent_append(out, &m, err);
+}
+
+int vh__message_stop(uint32_t grace_ms, vh__buf *out, vh_error *err)
+{
+    return vh__agent_append(out, &(vh__agent_msg){ .type = VH_AGENT_STOP, .stop = { .grace_ms = grace_ms } }, err);
+}

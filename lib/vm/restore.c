@@ -1,0 +1,162 @@
+/*
+ * Restoring a snapshot. Network and shim, which every restore needs, are made while image and snapshot are looked at;
+ * the read of the working set starts as soon as both are known; the VMM is spawned beside it, and loads while the
+ * working set is installed.
+ */
+#include <errno.h>
+
+#include <stdio.h>
+
+#include "auto.h"
+#include "log.h"
+#include "vm_priv.h"
+
+static bool not_reap(const void *ctx)
+{
+    const vh_vm *vm = ctx;
+
+    return vm->engine != VH_ENGINE_REAP;
+}
+
+static bool not_replaying(const void *ctx)
+{
+    const vh_vm *vm = ctx;
+
+    return !vm->replay;
+}
+
+static int step_open(void *ctx, const vh__wait *w, vh_error *err)
+{
+    vh_vm *vm = ctx;
+    int rc;
+
+    (void)w;
+    rc = vh__snapshot_open(vm->vms->o.snapshots, vm->spec.key, &vm->snap, err);
+    if (rc == 0)
+        snprintf(vm->snapshot_id, sizeof(vm->snapshot_id), "%s", vh__snapshot_id(vm->snap));
+    return rc;
+}
+
+static void undo_open(void *ctx)
+{
+    vh_vm *vm = ctx;
+
+    vh__snapshot_close(vm->snap);
+    vm->snap = NULL;
+}
+
+static cJSON *ws_request(const vh_vm *vm, const char *op)
+{
+    cJSON *j = vh__client_request(op);
+
+    if (cJSON_AddStringToObject(j, "snapshot", vh__snapshot_id(vm->snap)) &&
+        cJSON_AddNumberToObject(j, "memory_bytes", (double)vh__snapshot_memory_bytes(vm->snap)))
+        return j;
+    cJSON_Delete(j);
+    return NULL;
+}
+
+/* Without a working set, or with one that cannot be read, this run records one. */
+static int step_fetch(void *ctx, const vh__wait *w, vh_error *err)
+{
+    vh_vm *vm = ctx;
+    vh__shim_fd fd = { "dir", vh__snapshot_dir_fd(vm->snap) };
+    vh_error why = { 0 };
+    int rc;
+
+    if (vh__snapshot_has_ws(vm->snap)) {
+        rc = vh__client_call(&vm->client, w, ws_request(vm, "fetch"), &fd, 1, NULL, NULL, &why);
+        vm->replay = rc == 0;
+        if (rc && rc != -ENOENT)
+            vh__log(vm->vms->o.env, VH_LOG_WARN, "vm", vm->id,
+                    "the working set of snapshot %s is ignored and recorded anew: %s", vh__snapshot_id(vm->snap),
+                    why.msg);
+    }
+    if (vm->client.sock < 0)
+        return vh_error_set(err, VH_EVMM, "%s", why.msg);
+    vm->recording = !vm->replay && vh__snapshot_ws_lock(vm->snap, NULL) == 0;
+    return 0;
+}
+
+static int step_spawn(void *ctx, const vh__wait *w, vh_error *err)
+{
+    vh_vm *vm = ctx;
+    int rc = vh__vm_spawn(vm, w, vm->engine == VH_ENGINE_FILE ? VH_VMM_MEMORY_PRIVATE : VH_VMM_MEMORY_UFFD, err);
+
+    if (rc == 0)
+        vh__output_given(&vm->output);
+    return rc;
+}
+
+static int step_load(void *ctx, const vh__wait *w, vh_error *err)
+{
+    vh_vm *vm = ctx;
+    vh__shim_fd fd = { "vmstate", vh__snapshot_vmstate_fd(vm->snap) };
+    int rc = vh__client_call(&vm->client, w, vh__client_request("load"), &fd, 1, NULL, NULL, err);
+
+    if (rc == VH_EVMM && err)
+        (void)vh_error_wrap(err, "snapshot %s does not load (vhive-ctl snapshot rm %s makes room for a new one)",
+                            vh__snapshot_id(vm->snap), vh__snapshot_id(vm->snap)); /* the code stays */
+    return rc;
+}
+
+static int step_install(void *ctx, const vh__wait *w, vh_error *err)
+{
+    vh_vm *vm = ctx;
+    vh__shim_message answer = { 0 };
+    const char *warning;
+    int rc = vh__client_call(&vm->client, w, vh__client_request("installed"), NULL, 0, NULL, &answer, err);
+
+    if (rc)
+        return rc;
+    warning = vh__json_str_or(answer.json, "warning", NULL);
+    if (warning) {
+        vh__log(vm->vms->o.env, VH_LOG_WARN, "vm", vm->id,
+                "the working set of snapshot %s is ignored and recorded anew: %s", vh__snapshot_id(vm->snap), warning);
+        vm->replay = false;
+        vm->recording = vh__snapshot_ws_lock(vm->snap, NULL) == 0;
+    }
+    vh__shim_message_fini(&answer);
+    return 0;
+}
+
+static int step_resume(void *ctx, const vh__wait *w, vh_error *err)
+{
+    vh_vm *vm = ctx;
+
+    return vh__client_call(&vm->client, w, vh__client_request("resume"), NULL, 0, NULL, NULL, err);
+}
+
+static int step_agent(void *ctx, const vh__wait *w, vh_error *err)
+{
+    vh_vm *vm = ctx;
+    vh_auto_buf vh__buf frame = { 0 };
+    cJSON *req = vh__client_request("tell");
+    int rc = vh__message_restored(vm, &frame, err);
+
+    if (rc || !cJSON_AddTrueToObject(req, "pong")) {
+        cJSON_Delete(req);
+        return rc ? rc : vh_error_set(err, -ENOMEM, "request to shim");
+    }
+    return vh__client_call(&vm->client, w, req, NULL, 0, &frame, NULL, err);
+}
+
+static const vh__step restore_steps[] = {
+    { .id = "net-lease", .run = vh__step_net, .undo = vh__undo_net, .background = true },
+    { .id = "shim-spawn", .run = vh__step_shim, .undo = vh__undo_shim, .background = true },
+    { .id = "resolve", .run = vh__step_resolve },
+    { .id = "snapshot-open", .run = step_open, .undo = undo_open },
+    { .id = "ws-fetch", .run = step_fetch, .after = { "shim-spawn" }, .skip = not_reap },
+    { .id = "vmm-spawn", .run = step_spawn, .after = { "net-lease" } },
+    { .id = "vmm-load", .run = step_load },
+    { .id = "ws-install", .run = step_install, .skip = not_replaying },
+    { .id = "vmm-resume", .run = step_resume },
+    { .id = "agent-ping", .run = step_agent },
+};
+
+int vh__vm_restore(vh_vm *vm, const vh__wait *w, vh_error *err)
+{
+    vh__wait soon = vh__wait_within(w, vm->vms->o.restore_ms);
+
+    return vh__flow_run(restore_steps, VH_ARRAY_LEN(restore_steps), vm, &soon, &vm->phases, err);
+}

@@ -1,0 +1,115 @@
+/* vh_vm_run(): which way a function comes up. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "auto.h"
+#include "clock.h"
+#include "log.h"
+#include "vm_priv.h"
+
+/* Boots and saves. Another process may have been quicker: its snapshot is as good. */
+static int make_snapshot(vh_vm *vm, const vh__wait *w, vh_error *err)
+{
+    int rc = vh__vm_boot(vm, w, err);
+
+    if (rc)
+        return rc;
+    rc = vh__vm_save(vm, w, err);
+    vh__vm_release(vm);
+    return rc == VH_EEXISTS ? 0 : rc;
+}
+
+static int label(vh_vm *vm, vh_error *err)
+{
+    return vm->o.label ? vh_snapshots_label(vm->vms->o.snapshots, vm->snapshot_id, vm->o.label, err) : 0;
+}
+
+/* Restores the snapshot of |vm|'s key, making it first if there is none. */
+static int restore(vh_vm *vm, const vh__wait *w, vh_error *err)
+{
+    vh_engine wanted = vm->o.engine == VH_ENGINE_AUTO ? VH_ENGINE_REAP : vm->o.engine;
+    vh_error why = { 0 };
+    int rc;
+
+    vm->engine = wanted;
+    rc = vh__vm_restore(vm, w, &why);
+    if (rc == VH_ENOTFOUND && vm->spec.identity && !vm->snapshot_id[0]) {
+        vh__log(vm->vms->o.env, VH_LOG_INFO, "vm", vm->id,
+                "no snapshot of %s yet: booting it, saving one, then restoring that", vm->o.image);
+        rc = make_snapshot(vm, w, err);
+        vm->engine = wanted;
+        return rc ? rc : vh__vm_restore(vm, w, err);
+    }
+    if (rc && err)
+        *err = why;
+    return rc ? rc : label(vm, err);
+}
+
+int vh_vm_run(vh_vms *vms, const vh_run_options *opts, const vh_call *call, vh_vm **vm, vh_error *err)
+{
+    vh__wait w = vh__wait_from(call, vms->o.boot_ms);
+    vh_vm *n;
+    int rc = vh__vm_new(vms, opts, &n, err);
+
+    if (rc)
+        return rc;
+    n->phases.begin_ns = vh__clock_mono_ns();
+    rc = n->o.engine == VH_ENGINE_BOOT ? vh__vm_boot(n, &w, err) : restore(n, &w, err);
+    if (rc) {
+        vh_vm_free(n);
+        return rc;
+    }
+    n->phases.end_ns = vh__clock_mono_ns();
+    vh__log(vms->o.env, VH_LOG_INFO, "vm", n->id, "%s is ready at %s:%u, engine %s", n->o.image, vh_vm_address(n),
+            n->spec.port, vh_engine_name(n->engine));
+    *vm = n;
+    return 0;
+}
+
+/* The id of the snapshot of |vm|'s key, if there is one. */
+static int find_snapshot(vh_vm *vm, vh_error *err)
+{
+    vh__snapshot *snap;
+    int rc = vh__snapshot_open(vm->vms->o.snapshots, vm->spec.key, &snap, err);
+
+    if (rc)
+        return rc;
+    snprintf(vm->snapshot_id, sizeof(vm->snapshot_id), "%s", vh__snapshot_id(snap));
+    vh__snapshot_close(snap);
+    return 0;
+}
+
+static int create_snapshot(vh_vm *vm, bool again, const vh__wait *w, vh_error *err)
+{
+    int rc = vh__step_resolve(vm, w, err);
+
+    if (rc == 0)
+        rc = find_snapshot(vm, err);
+    if (rc == 0 && again)
+        rc = vh_snapshots_remove(vm->vms->o.snapshots, vm->snapshot_id, err);
+    else if (rc == 0)
+        return label(vm, err);
+    if (rc && rc != VH_ENOTFOUND)
+        return rc;
+    rc = make_snapshot(vm, w, err);
+    if (rc == 0)
+        rc = find_snapshot(vm, err);
+    return rc ? rc : label(vm, err);
+}
+
+int vh_vm_snapshot_create(vh_vms *vms, const vh_run_options *opts, bool again, const vh_call *call, char *id,
+                          vh_error *err)
+{
+    vh__wait w = vh__wait_from(call, vms->o.boot_ms);
+    vh_vm *vm;
+    int rc = vh__vm_new(vms, opts, &vm, err);
+
+    if (rc)
+        return rc;
+    rc = create_snapshot(vm, again, &w, err);
+    if (rc == 0)
+        strcpy(id, vm->snapshot_id); /* the header asks for 72 bytes */
+    vh_vm_free(vm);
+    return rc;
+}

@@ -1,0 +1,119 @@
+/* Steps that booting and restoring share. */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "auto.h"
+#include "path.h"
+#include "vm_priv.h"
+
+int vh__step_resolve(void *ctx, const vh__wait *w, vh_error *err)
+{
+    vh_vm *vm = ctx;
+
+    return vm->spec.identity ? 0 : vh__spec_resolve(vm, w, err); /* known from an earlier flow of this run */
+}
+
+int vh__step_net(void *ctx, const vh__wait *w, vh_error *err)
+{
+    vh_vm *vm = ctx;
+
+    return vh__net_acquire(vm->vms->o.net, w, &vm->lease, err);
+}
+
+void vh__undo_net(void *ctx)
+{
+    vh_vm *vm = ctx;
+
+    vh__net_release(vm->lease);
+    vm->lease = NULL;
+}
+
+static int make_dir(vh_vm *vm, vh_error *err)
+{
+    vh_auto_free char *parent = vh__path_join(vh_env_run_dir(vm->vms->o.env), "vms");
+    int rc;
+
+    if (!parent || !(vm->dir = vh__path_join(parent, vm->id)))
+        return vh_error_set(err, -ENOMEM, "directory of the VM");
+    rc = vh__path_mkdirs(parent, 0711, err);
+    if (rc == 0)
+        rc = vh__journal_begin(vm->vms->journal, vm->id, &vm->entry, err);
+    if (rc == 0)
+        rc = vh__journal_note(vm->entry, "dir", vm->dir, err);
+    if (rc)
+        return rc;
+    return mkdir(vm->dir, 0711) < 0 ? vh_error_set(err, -errno, "make directory %s", vm->dir) : 0;
+}
+
+int vh__step_shim(void *ctx, const vh__wait *w, vh_error *err)
+{
+    vh_vm *vm = ctx;
+    int rc;
+
+    (void)w;
+    rc = make_dir(vm, err);
+    if (rc == 0)
+        rc = vh__output_start(&vm->output, err);
+    if (rc == 0)
+        rc = vh__client_start(&vm->client, vm->vms->o.env, err);
+    if (rc)
+        vh__undo_shim(ctx);
+    return rc;
+}
+
+void vh__undo_shim(void *ctx)
+{
+    vh_vm *vm = ctx;
+
+    vh__client_kill(&vm->client);
+    vh__output_stop(&vm->output);
+    if (vm->dir && vh__path_remove(vm->dir, NULL))
+        vh__journal_abandon(vm->entry); /* the next reaper tries again */
+    else
+        vh__journal_end(vm->entry);
+    vm->entry = NULL;
+    free(vm->dir);
+    vm->dir = NULL;
+}
+
+int vh__vm_spawn(vh_vm *vm, const vh__wait *w, vh__vmm_memory memory, vh_error *err)
+{
+    const vh__net_info *net = vh__net_lease_info(vm->lease);
+    bool boot = memory == VH_VMM_MEMORY_SHARED;
+    vh_auto_free char *preload = vh__path_join(vh_env_libexec_dir(vm->vms->o.env), "uffd-preload.so");
+    char cmdline[VH_GUEST_CMDLINE];
+    vh__shim_spawn s = { .snapshot = vm->snap ? vh__snapshot_id(vm->snap) : NULL,
+                         .record = vm->recording,
+                         .replay = vm->replay,
+                         .vmm = { .binary = vm->spec.qemu,
+                                  .accel = vm->spec.accel,
+                                  .run_dir = vm->dir,
+                                  .rootfs = vh_image_rootfs_path(vm->spec.image),
+                                  .guest_mac = VH_NET_GUEST_MAC,
+                                  .preload = preload,
+                                  .memory_mib = vm->spec.memory_mib,
+                                  .cpus = vm->spec.cpus,
+                                  .uid = vm->vms->o.uid_base + net->id,
+                                  .memory = memory } };
+    vh__shim_fd fds[] = { { "tap", net->tap_fd },
+                          { "netns", net->netns_fd },
+                          { "lease", net->lock_fd },
+                          { "journal", vh__journal_fd(vm->entry) },
+                          { "memory", boot ? -1 : vh__snapshot_memory_fd(vm->snap) },
+                          { "stdout", vm->output.write_fd[0] },
+                          { "stderr", vm->output.write_fd[1] } };
+    int rc;
+
+    if (!preload)
+        return vh_error_set(err, -ENOMEM, "path of uffd-preload.so");
+    if (boot) {
+        s.vmm.kernel = vm->spec.files.kernel;
+        s.vmm.initramfs = vm->spec.files.initramfs;
+        s.vmm.cmdline = vh__guest_cmdline(
+            &(vh__guest_boot){ .tsc_khz = vh__guest_tsc_khz(vm->vms->o.guest), .console = "ttyS0" }, cmdline,
+            sizeof(cmdline));
+    }
+    rc = vh__client_call(&vm->client, w, vh__shim_spawn_encode(&s), fds, VH_ARRAY_LEN(fds), NULL, NULL, err);
+    return rc;
+}

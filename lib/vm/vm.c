@@ -1,0 +1,164 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <signal.h>
+#include <sys/random.h>
+
+#include "auto.h"
+#include "log.h"
+#include "vm_priv.h"
+
+/* Between the end of the grace period and the end of the VM: flush, power off, exit of the VMM. */
+#define POWER_OFF_MS 3000
+
+int vh__vm_new(vh_vms *vms, const vh_run_options *o, vh_vm **vm, vh_error *err)
+{
+    vh_vm *n = calloc(1, sizeof(*n));
+    unsigned nonce;
+
+    if (!n)
+        return vh_error_set(err, -ENOMEM, "virtual machine");
+    n->vms = vms;
+    n->client = (struct client){ .process = VH_PROCESS_INIT, .sock = -1 };
+    n->o = (vh_run_options)VH_RUN_OPTIONS_INIT;
+    memcpy(&n->o, o, VH_MIN(o->size, sizeof(n->o)));
+    n->output = (struct output){ .fn = n->o.output, .arg = n->o.output_arg, .read_fd = { -1, -1 },
+                                 .write_fd = { -1, -1 } };
+    if (!n->o.image || getrandom(&nonce, sizeof(nonce), 0) != sizeof(nonce)) {
+        int rc = n->o.image ? vh_error_set(err, -errno, "id of the VM")
+                            : vh_error_set(err, VH_EINVALID, "run without an image");
+        vh_vm_free(n);
+        return rc;
+    }
+    snprintf(n->id, sizeof(n->id), "vm-%08x", nonce);
+    *vm = n;
+    return 0;
+}
+
+void vh__vm_release(vh_vm *vm)
+{
+    vh__undo_shim(vm);
+    vh__undo_net(vm);
+}
+
+void vh_vm_free(vh_vm *vm)
+{
+    if (!vm)
+        return;
+    vh__vm_release(vm);
+    vh__snapshot_close(vm->snap);
+    vh__spec_fini(&vm->spec);
+    free(vm);
+}
+
+const char *vh_vm_id(const vh_vm *vm)
+{
+    return vm->id;
+}
+
+const char *vh_vm_address(const vh_vm *vm)
+{
+    return vm->lease ? vh__net_lease_info(vm->lease)->address : "";
+}
+
+uint16_t vh_vm_port(const vh_vm *vm)
+{
+    return vm->spec.port;
+}
+
+vh_engine vh_vm_engine(const vh_vm *vm)
+{
+    return vm->engine;
+}
+
+const char *vh_vm_snapshot_id(const vh_vm *vm)
+{
+    return vm->snapshot_id;
+}
+
+vh_phases *vh_vm_phases(vh_vm *vm)
+{
+    return &vm->phases;
+}
+
+int vh_vm_stats_get(vh_vm *vm, const vh_call *call, vh_vm_stats *stats, vh_error *err)
+{
+    vh__wait w = vh__wait_from(call, 5000);
+    vh__shim_message a = { 0 };
+    vh_vm_stats s;
+    int rc = vh__client_call(&vm->client, &w, vh__client_request("stats"), NULL, 0, NULL, &a, err);
+
+    if (rc)
+        return rc;
+    s = (vh_vm_stats){ .size = stats->size,
+                       .faults = vh__json_u64_or(a.json, "faults", 0),
+                       .residual_faults = vh__json_u64_or(a.json, "residual_faults", 0),
+                       .ws_pages = vh__json_u64_or(a.json, "ws_pages", 0),
+                       .installed_pages = vh__json_u64_or(a.json, "installed_pages", 0),
+                       .bytes_read = vh__json_u64_or(a.json, "bytes_read", 0),
+                       .vmm_pss_kib = vh__json_u64_or(a.json, "vmm_pss_kib", 0),
+                       .recording = vm->recording };
+    memcpy(stats, &s, VH_MIN(stats->size, sizeof(s)));
+    vh__shim_message_fini(&a);
+    return 0;
+}
+
+int vh_vm_record_end(vh_vm *vm, const vh_call *call, vh_error *err)
+{
+    vh__wait w = vh__wait_from(call, 10000);
+    vh__shim_message a = { 0 };
+    vh__shim_fd fd;
+    int rc;
+
+    if (!vm->recording)
+        return 0;
+    vm->recording = false; /* taken once, however it ends */
+    fd = (vh__shim_fd){ "dir", vh__snapshot_dir_fd(vm->snap) };
+    rc = vh__client_call(&vm->client, &w, vh__client_request("record"), &fd, 1, NULL, &a, err);
+    vh__snapshot_ws_unlock(vm->snap);
+    if (rc)
+        return rc;
+    vh__log(vm->vms->o.env, VH_LOG_INFO, "vm", vm->id, "recorded the working set of snapshot %s: %llu pages, %llu runs",
+            vm->snapshot_id, (unsigned long long)vh__json_u64_or(a.json, "pages", 0),
+            (unsigned long long)vh__json_u64_or(a.json, "runs", 0));
+    vh__shim_message_fini(&a);
+    return 0;
+}
+
+int vh_vm_wait(vh_vm *vm, const vh_call *call, vh_vm_exit *exit, vh_error *err)
+{
+    vh__wait w = vh__wait_from(call, UINT32_MAX);
+    int rc = vh__client_wait_exit(&vm->client, &w, err);
+
+    if (rc == 0)
+        *exit = vm->client.exit;
+    return rc;
+}
+
+int vh_vm_stop(vh_vm *vm, const vh_call *call, vh_error *err)
+{
+    vh__wait w = vh__wait_from(call, vm->vms->o.stop_ms + POWER_OFF_MS);
+    uint32_t left = (uint32_t)vh__wait_left_ms(&w);
+    vh_auto_buf vh__buf frame = { 0 };
+    vh_error why = { 0 };
+    int rc = 0;
+
+    if (vh_vm_record_end(vm, call, &why))
+        vh__log(vm->vms->o.env, VH_LOG_WARN, "vm", vm->id, "no working set was stored: %s", why.msg);
+    if (vm->client.sock >= 0 && !vm->client.exit_seen) {
+        rc = vh__message_stop(left > POWER_OFF_MS ? left - POWER_OFF_MS : left / 2, &frame, err);
+        if (rc == 0)
+            rc = vh__client_call(&vm->client, &w, vh__client_request("stop"), NULL, 0, &frame, NULL, err);
+        if (rc == VH_ESTATE)
+            rc = 0; /* it ended by itself meanwhile */
+    }
+    vh__vm_release(vm);
+    return rc;
+}
+
+void vh_vm_kill(vh_vm *vm)
+{
+    if (vm->client.process.pidfd >= 0)
+        (void)vh__process_signal(&vm->client.process, SIGKILL); /* fails only when it has ended already */
+}

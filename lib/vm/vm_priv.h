@@ -1,0 +1,125 @@
+/* Inside of vm: one VM from its request to its end. */
+#ifndef VH_VM_VM_PRIV_H
+#define VH_VM_VM_PRIV_H
+
+#include <pthread.h>
+
+#include "agent_host.h"
+#include "flow.h"
+#include "json.h"
+#include "shim.h"
+#include "spawn.h"
+#include "vm.h"
+
+struct vh_vms {
+    vh__vms_options o; /* strings owned */
+    vh__journal *journal;
+};
+
+/* What a VM is to be: the request with everything it leaves open filled in. Owned by its vh_vm. */
+struct spec {
+    vh_image *image;
+    char *const *argv;       /* borrowed from the image */
+    char **env;              /* image's and caller's, one of each name; owned, NULL-terminated */
+    uint16_t port;
+    uint32_t memory_mib, cpus;
+    char accel[8];
+    char cpu[128];           /* model, as far as the guest can tell */
+    char *qemu;              /* path */
+    char vmm_version[32];
+    vh__guest_files files;
+    cJSON *identity;
+    char key[VH_DIGEST_TEXT];
+};
+
+/* Our end of a shim. */
+struct client {
+    vh__process process;
+    int sock;
+    bool exit_seen; /* the VM ended by itself: */
+    vh_vm_exit exit;
+};
+
+/* Moves the function's output from two pipes to the caller's callback. */
+struct output {
+    vh_output_fn fn;
+    void *arg;
+    pthread_t thread;
+    bool running;
+    int read_fd[2], write_fd[2]; /* stdout, stderr */
+};
+
+struct vh_vm {
+    vh_vms *vms;
+    vh_run_options o; /* strings borrowed during vh_vm_run() only */
+    char id[24];
+    vh_engine engine;
+    struct spec spec;
+    vh__journal_entry *entry;
+    char *dir;
+    vh__net_lease *lease;
+    struct client client;
+    struct output output;
+    vh__snapshot *snap;
+    bool replay, recording; /* engine reap: a working set is there; is being recorded */
+    vh_phases phases;
+    uint64_t pause_us;
+    char snapshot_id[VH_SNAPSHOT_ID];
+};
+
+/* accel.c */
+/** Decides between KVM and TCG; "auto" asks a probe guest once per boot of the machine. Fills |accel| and |cpu|. */
+VH_MUST_CHECK int vh__vm_accel(vh_vms *vms, const char *wanted, const vh__wait *w, char accel[8], char cpu[128],
+                           vh_error *err);
+/** Path of vhive-shim on the heap. VH_EMISSING with the remedy. */
+VH_MUST_CHECK int vh__vm_shim_path(const vh_env *env, char **path, vh_error *err);
+
+/* client.c */
+VH_MUST_CHECK int vh__client_start(struct client *c, const vh_env *env, vh_error *err);
+/**
+ * One request: |req| is taken (NULL: out of memory), descriptors and payload are borrowed. |answer| (may be NULL) is
+ * the caller's on success. A request whose bounds were over leaves the shim unusable: it is killed.
+ */
+VH_MUST_CHECK int vh__client_call(struct client *c, const vh__wait *w, cJSON *req, const vh__shim_fd *fds, size_t nfds,
+                              const vh__buf *payload, vh__shim_message *answer, vh_error *err);
+/** {"op": name}; NULL when out of memory. */
+cJSON *vh__client_request(const char *op);
+/** Waits for the VM to end by itself. */
+VH_MUST_CHECK int vh__client_wait_exit(struct client *c, const vh__wait *w, vh_error *err);
+void vh__client_kill(struct client *c);
+
+/* identity.c */
+/** Opens the image, prepares the kernel, decides the machine, and derives the snapshot's key. */
+VH_MUST_CHECK int vh__spec_resolve(vh_vm *vm, const vh__wait *w, vh_error *err);
+void vh__spec_fini(struct spec *s);
+
+/* messages.c: frames for the agent, ready to send */
+VH_MUST_CHECK int vh__message_start(const vh_vm *vm, vh__buf *out, vh_error *err);
+VH_MUST_CHECK int vh__message_restored(const vh_vm *vm, vh__buf *out, vh_error *err);
+VH_MUST_CHECK int vh__message_stop(uint32_t grace_ms, vh__buf *out, vh_error *err);
+
+/* steps.c: steps that booting and restoring share; |ctx| is the vh_vm */
+int vh__step_resolve(void *ctx, const vh__wait *w, vh_error *err);
+int vh__step_net(void *ctx, const vh__wait *w, vh_error *err);
+void vh__undo_net(void *ctx);
+int vh__step_shim(void *ctx, const vh__wait *w, vh_error *err);
+void vh__undo_shim(void *ctx);
+VH_MUST_CHECK int vh__vm_spawn(vh_vm *vm, const vh__wait *w, vh__vmm_memory memory, vh_error *err);
+
+/* boot.c, restore.c, output.c */
+VH_MUST_CHECK int vh__vm_boot(vh_vm *vm, const vh__wait *w, vh_error *err);
+/** Saves the booted |vm| and ends it. */
+VH_MUST_CHECK int vh__vm_save(vh_vm *vm, const vh__wait *w, vh_error *err);
+VH_MUST_CHECK int vh__vm_restore(vh_vm *vm, const vh__wait *w, vh_error *err);
+VH_MUST_CHECK int vh__output_start(struct output *out, vh_error *err);
+/** Closes the write ends we hold, once the shim has them. */
+void vh__output_given(struct output *out);
+/** Waits until everything the shim wrote was handed on; call it when the shim is dead. */
+void vh__output_stop(struct output *out);
+
+/* vm.c */
+VH_MUST_CHECK int vh__vm_new(vh_vms *vms, const vh_run_options *o, vh_vm **vm, vh_error *err);
+/** Ends shim, network and directory; |spec|, snapshot and phases stay. Idempotent. */
+void vh__vm_release(vh_vm *vm);
+
+#endif

@@ -1,0 +1,62 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "auto.h"
+#include "path.h"
+#include "vm_priv.h"
+
+int vh__vms_new(const vh__vms_options *o, vh_vms **vms, vh_error *err)
+{
+    vh_vms *n = calloc(1, sizeof(*n));
+    vh_auto_free char *ledger = vh__path_join(vh_env_run_dir(o->env), "journal");
+    int rc;
+
+    if (!n || !ledger) {
+        free(n);
+        return vh_error_set(err, -ENOMEM, "virtual machines");
+    }
+    n->o = *o;
+    n->o.qemu = strdup(o->qemu);
+    n->o.accel = strdup(o->accel);
+    rc = n->o.qemu && n->o.accel ? vh__journal_open(ledger, &n->journal, err)
+                                 : vh_error_set(err, -ENOMEM, "virtual machines");
+    if (rc) {
+        vh__vms_free(n);
+        return rc;
+    }
+    *vms = n;
+    return 0;
+}
+
+void vh__vms_free(vh_vms *vms)
+{
+    if (!vms)
+        return;
+    vh__journal_free(vms->journal);
+    free((char *)vms->o.qemu);
+    free((char *)vms->o.accel);
+    free(vms);
+}
+
+/* Undoes a note "dir": only what lies directly in our own folder of VMs is believed. */
+static int undo_dir(const char *value, void *arg, vh_error *err)
+{
+    const vh_vms *vms = arg;
+    vh_auto_free char *parent = vh__path_join(vh_env_run_dir(vms->o.env), "vms/");
+    size_t n;
+
+    if (!parent)
+        return vh_error_set(err, -ENOMEM, "remove %s", value);
+    n = strlen(parent);
+    if (strncmp(value, parent, n) != 0 || strchr(value + n, '/') || value[n] == '.' || !value[n])
+        return vh_error_set(err, VH_ECORRUPT, "journal: '%s' is no directory of a VM", value);
+    return vh__path_remove(value, err);
+}
+
+int vh__vms_reap(vh_vms *vms, vh_error *err)
+{
+    const vh__journal_handler handlers[] = { { "dir", undo_dir } };
+
+    return vh__journal_reap(vms->journal, handlers, VH_ARRAY_LEN(handlers), vms, NULL, err);
+}
