@@ -30,16 +30,12 @@ static int tell_exit(struct shim *s, const char *reason, vh_error *err)
     return vh__shim_send(s->control, j, NULL, 0, NULL, 0, err);
 }
 
-/* The VMM is dead, or the pager cannot go on: the VM is over. */
+/* The function has ended, the VMM is dead, or the pager cannot go on: the VM is over. */
 static int vm_over(struct shim *s, const vh_error *why, vh_error *err)
 {
-    vh_error exit = { 0 };
-
     shim_flush_output(s, 2000);
-    if (s->guest.exited)
-        (void)guest_exit_error(s, &exit); /* fills in the reason */
     memory_release(s);
-    return s->exit_told ? 0 : tell_exit(s, exit.code ? exit.msg : why->msg, err);
+    return s->exit_told ? 0 : tell_exit(s, why->msg, err);
 }
 
 /* Serves requests until the library closes the socket. */

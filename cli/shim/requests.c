@@ -38,10 +38,9 @@ static bool has_ponged(const struct shim *s)
     return s->guest.pongs > 0 || s->guest.exited;
 }
 
-static bool never(const struct shim *s)
+static bool is_over(const struct shim *s)
 {
-    (void)s;
-    return false;
+    return s->guest.exited;
 }
 
 static int op_fetch(struct request *r, vh_error *err)
@@ -158,14 +157,14 @@ static int op_record(struct request *r, vh_error *err)
     return memory_record(r->s, r->m, r->answer, err);
 }
 
-/* The guest powers off when the function has ended, so the end of the VMM is what is waited for. */
+/* A guest whose function has ended has nothing left to do: its disk is memory. */
 static int op_stop(struct request *r, vh_error *err)
 {
     int rc = guest_send(r->s, &r->wait, r->m->payload, r->m->payload_len, err);
 
     r->s->exit_told = true; /* the answer tells it */
     if (rc == 0)
-        rc = shim_pump(r->s, &r->wait, never, "end of the VM", err);
+        rc = shim_pump(r->s, &r->wait, is_over, "end of the function", err);
     shim_flush_output(r->s, 1000);
     memory_release(r->s);
     return rc == VH_EVMM ? 0 : rc;

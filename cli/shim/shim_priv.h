@@ -48,7 +48,10 @@ struct shim {
 /* Descriptors that a condition may wait for beside everything else. */
 typedef bool (*shim_until)(const struct shim *s);
 
-/** pump.c: runs everything until |until| (NULL: until a request is there), the VMM's death or the bounds are over. */
+/**
+ * pump.c: runs everything until |until|, the VMM's death or the bounds are over. Without |until|: until a request is
+ * there, or the function has ended (VH_EGUEST), which is told once.
+ */
 VH_MUST_CHECK int shim_pump(struct shim *s, const vh__wait *w, shim_until until, const char *what, vh_error *err);
 /** Flushes what output is left, for at most |ms|; a reader that is slower loses the rest. */
 void shim_flush_output(struct shim *s, uint32_t ms);

@@ -3,7 +3,8 @@
 GET  /              a greeting
 GET  /clock         time.time(): right again soon after a restore
 GET  /random        16 bytes of os.urandom in hex, GET /uuid a UUID: clones must differ
-POST /file?name=X   keeps the body in /var/lib/app/X, GET /file?name=X returns it: disk state
+POST /file?name=X   keeps the body in /var/lib/app/X, GET /file?name=X returns it: disk state. File "started" is
+                    written once, when the process starts, so all clones of a snapshot have the same one
 POST /echo          returns the body
 GET  /exit?code=N   ends the process
 """
@@ -107,6 +108,7 @@ class Server(socketserver.ThreadingTCPServer):  # http.server's own looks its ho
 
 
 if __name__ == "__main__":
+    write_file({"name": "started"}, str(uuid.uuid4()).encode() + b"\n")
     port = int(os.environ.get("PORT", "8080"))
     with Server(("", port), Handler) as server:
         print("pyhello: serving HTTP on port", port, flush=True)
