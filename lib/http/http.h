@@ -9,7 +9,8 @@
  *
  * Speaks http and https only, follows no redirect, takes no proxy or netrc from the environment and raises no
  * signal. libcurl's global state is made once per process at the first use and kept.
- * Threads: any; nothing is shared between calls.
+ * Threads: any; nothing is shared between calls. A host name that is still being looked up when the deadline passes
+ * delays the return until the resolver gives up; numeric addresses and connected sockets know no such delay.
  */
 #ifndef VH_HTTP_HTTP_H
 #define VH_HTTP_HTTP_H

@@ -1,0 +1,330 @@
+#include "http.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <string.h>
+#include <strings.h>
+
+#include "auto.h"
+#include "clock.h"
+
+/*
+ * libcurl's state of the process is made once and never torn down: another user of libcurl in the process may need
+ * it, and tearing down is not thread-safe.
+ */
+static pthread_once_t global_once = PTHREAD_ONCE_INIT;
+static CURLcode global_result;
+
+static void global_init(void)
+{
+    global_result = curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+/* One request under way. */
+struct transfer {
+    const vh__http_request *q;
+    vh__http_response *r;
+    CURL *easy;
+    CURLM *multi;
+    struct curl_slist *headers;
+    int sock;         /* handed in and not yet given to libcurl */
+    int64_t begin_ns; /* libcurl's times count from here */
+    int code;         /* why a callback ended the transfer, 0: it did not */
+    char text[CURL_ERROR_SIZE];
+};
+
+void vh__http_response_fini(vh__http_response *r)
+{
+    vh__buf_fini(&r->body);
+    vh__buf_fini(&r->head);
+    *r = (vh__http_response){ 0 };
+}
+
+/* Appends within |max|. Anything but |n| as the result ends the transfer. */
+static size_t keep(struct transfer *t, vh__buf *to, const char *bytes, size_t n, size_t max)
+{
+    if (!t->r->first_byte_ns)
+        t->r->first_byte_ns = vh__clock_mono_ns();
+    if (n > max - to->len)
+        t->code = VH_ELIMIT;
+    else
+        vh__buf_append(to, bytes, n);
+    if (to->oom)
+        t->code = -ENOMEM;
+    return t->code ? 0 : n;
+}
+
+static size_t on_body(char *bytes, size_t one, size_t n, void *arg)
+{
+    struct transfer *t = arg;
+
+    (void)one;
+    return keep(t, &t->r->body, bytes, n, t->q->max_body ? t->q->max_body : VH_HTTP_BODY_MAX);
+}
+
+static size_t on_head(char *bytes, size_t one, size_t n, void *arg)
+{
+    struct transfer *t = arg;
+
+    (void)one;
+    return keep(t, &t->r->head, bytes, n, VH_HTTP_HEAD_MAX);
+}
+
+static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct transfer *t = arg;
+    int one = 1;
+
+    (void)purpose;
+    if (t->sock >= 0) {
+        (void)setsockopt(t->sock, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* slower without, but right */
+        return vh_steal_fd(&t->sock);
+    }
+    if (t->q->sock >= 0)
+        return CURL_SOCKET_BAD; /* the one socket is used up: a second connection would go elsewhere */
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+static int on_sockopt(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+    struct transfer *t = arg;
+
+    (void)fd;
+    (void)purpose;
+    return t->q->sock >= 0 ? CURL_SOCKOPT_ALREADY_CONNECTED : CURL_SOCKOPT_OK;
+}
+
+static int add_header(struct transfer *t, const char *line, vh_error *err)
+{
+    struct curl_slist *longer;
+
+    if (strpbrk(line, "\r\n"))
+        return vh_error_set(err, VH_EINVALID, "HTTP header: a line break in it");
+    longer = curl_slist_append(t->headers, line);
+    if (!longer)
+        return vh_error_set(err, -ENOMEM, "HTTP header");
+    t->headers = longer;
+    return 0;
+}
+
+static int add_headers(struct transfer *t, vh_error *err)
+{
+    int rc = add_header(t, "Expect:", err); /* else a large body waits a second for a leave that few servers give */
+
+    for (const char *const *h = t->q->headers; !rc && h && *h; h++)
+        rc = add_header(t, *h, err);
+    return rc;
+}
+
+static const char *method_of(const vh__http_request *q)
+{
+    if (q->method)
+        return q->method;
+    return q->body ? "POST" : "GET";
+}
+
+static int set_body(struct transfer *t)
+{
+    const vh__http_request *q = t->q;
+    int bad = 0;
+
+    if (q->body) {
+        bad |= curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body_len);
+        bad |= curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, q->body); /* borrowed, not copied */
+    }
+    bad |= curl_easy_setopt(t->easy, CURLOPT_NOBODY, strcmp(method_of(q), "HEAD") == 0 ? 1L : 0L);
+    return bad | curl_easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST, method_of(q));
+}
+
+/* What holds for every request: no signal, no environment, no other protocol, no redirect. */
+static int set_policy(CURL *e)
+{
+    int bad = 0;
+
+    bad |= curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+    bad |= curl_easy_setopt(e, CURLOPT_PROXY, "");
+    bad |= curl_easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    bad |= curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+    bad |= curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
+    bad |= curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    return bad | curl_easy_setopt(e, CURLOPT_USERAGENT, "vhive/" VH_VERSION);
+}
+
+static int set_callbacks(struct transfer *t)
+{
+    CURL *e = t->easy;
+    int bad = 0;
+
+    bad |= curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->text);
+    bad |= curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
+    bad |= curl_easy_setopt(e, CURLOPT_WRITEDATA, t);
+    bad |= curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_head);
+    bad |= curl_easy_setopt(e, CURLOPT_HEADERDATA, t);
+    bad |= curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_open);
+    bad |= curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, t);
+    bad |= curl_easy_setopt(e, CURLOPT_SOCKOPTFUNCTION, on_sockopt);
+    bad |= curl_easy_setopt(e, CURLOPT_SOCKOPTDATA, t);
+    bad |= curl_easy_setopt(e, CURLOPT_HTTPHEADER, t->headers);
+    return bad | curl_easy_setopt(e, CURLOPT_URL, t->q->url);
+}
+
+static int set_up(struct transfer *t, vh_error *err)
+{
+    int rc;
+
+    (void)pthread_once(&global_once, global_init); /* fails only on a broken once */
+    if (global_result != CURLE_OK)
+        return vh_error_set(err, -ENOMEM, "HTTP client: libcurl: %s", curl_easy_strerror(global_result));
+    rc = add_headers(t, err);
+    if (rc)
+        return rc;
+    t->easy = curl_easy_init();
+    t->multi = curl_multi_init();
+    if (!t->easy || !t->multi || set_policy(t->easy) | set_callbacks(t) | set_body(t) ||
+        curl_multi_add_handle(t->multi, t->easy))
+        return vh_error_set(err, -ENOMEM, "HTTP client");
+    return 0;
+}
+
+static void tear_down(struct transfer *t)
+{
+    if (t->easy && t->multi)
+        (void)curl_multi_remove_handle(t->multi, t->easy); /* fails only on handles that are not these */
+    curl_easy_cleanup(t->easy);
+    if (t->multi)
+        (void)curl_multi_cleanup(t->multi); /* as above */
+    curl_slist_free_all(t->headers);
+    vh__fd_close(&t->sock);
+}
+
+/* Runs the transfer to its end, |*result| as libcurl saw it. */
+static int run(struct transfer *t, const vh__wait *w, CURLcode *result, vh_error *err)
+{
+    struct curl_waitfd cancel = { .fd = vh__cancel_fd(w->cancel), .events = CURL_WAIT_POLLIN };
+
+    for (;;) {
+        int running = 0, left;
+        const CURLMsg *m;
+        CURLMcode bad = curl_multi_perform(t->multi, &running);
+        int rc;
+
+        if (bad)
+            return vh_error_set(err, -ENOMEM, "%s: libcurl: %s", t->q->url, curl_multi_strerror(bad));
+        m = curl_multi_info_read(t->multi, &left);
+        if (m && m->msg == CURLMSG_DONE) {
+            *result = m->data.result;
+            return 0;
+        }
+        rc = vh__wait_check(w, t->q->url, err);
+        if (rc)
+            return rc;
+        bad = curl_multi_poll(t->multi, &cancel, w->cancel ? 1 : 0, vh__wait_left_ms(w), NULL);
+        if (bad)
+            return vh_error_set(err, -ENOMEM, "%s: libcurl: %s", t->q->url, curl_multi_strerror(bad));
+    }
+}
+
+static void stamp(struct transfer *t)
+{
+    curl_off_t us = 0;
+    long status = 0;
+
+    (void)curl_easy_getinfo(t->easy, CURLINFO_CONNECT_TIME_T, &us); /* neither fails: the options are known */
+    (void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (us > 0)
+        t->r->connected_ns = t->begin_ns + us * 1000;
+    t->r->status = (int)status;
+}
+
+/* Our code for what stopped libcurl. */
+static int code_of(const struct transfer *t, CURLcode result)
+{
+    long os = 0;
+
+    if (t->code)
+        return t->code;
+    switch (result) {
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        return VH_EINVALID;
+    case CURLE_COULDNT_RESOLVE_HOST:
+        return -EHOSTUNREACH;
+    case CURLE_COULDNT_CONNECT:
+        (void)curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os); /* the option is known */
+        return os ? -(int)os : -ECONNREFUSED;
+    case CURLE_GOT_NOTHING:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_PARTIAL_FILE:
+        return -ECONNRESET;
+    case CURLE_OUT_OF_MEMORY:
+        return -ENOMEM;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CONNECT_ERROR:
+        return VH_EREMOTE;
+    default:
+        return VH_EPROTOCOL;
+    }
+}
+
+static int judge(const struct transfer *t, CURLcode result, vh_error *err)
+{
+    int code;
+
+    if (result == CURLE_OK)
+        return 0;
+    code = code_of(t, result);
+    if (code == VH_ELIMIT)
+        return vh_error_set(err, code, "%s: the response is longer than its limit", t->q->url);
+    return vh_error_set(err, code, "%s: %s", t->q->url, t->text[0] ? t->text : curl_easy_strerror(result));
+}
+
+int vh__http_do(const vh__http_request *q, const vh__wait *w, vh__http_response *r, vh_error *err)
+{
+    struct transfer t = { .q = q, .r = r, .sock = q->sock, .begin_ns = vh__clock_mono_ns() };
+    CURLcode result = CURLE_OK;
+    int rc = set_up(&t, err);
+
+    if (!rc)
+        rc = run(&t, w, &result, err);
+    if (!rc) {
+        r->last_byte_ns = vh__clock_mono_ns();
+        stamp(&t);
+        rc = judge(&t, result, err);
+    }
+    tear_down(&t);
+    return rc;
+}
+
+/* The value of |line| (|n| bytes) if its name is |name|, else NULL. */
+static const char *value_of(const char *line, size_t n, const char *name)
+{
+    size_t len = strlen(name);
+
+    if (n <= len || strncasecmp(line, name, len) != 0 || line[len] != ':')
+        return NULL;
+    return line + len + 1;
+}
+
+bool vh__http_header(const vh__http_response *r, const char *name, char *out, size_t cap)
+{
+    const char *line = r->head.data, *end = line ? line + r->head.len : NULL;
+    bool found = false;
+
+    out[0] = '\0';
+    while (line < end) {
+        size_t n = strcspn(line, "\r\n");
+        const char *value = value_of(line, n, name);
+
+        if (value) {
+            value += strspn(value, " \t");
+            (void)snprintf(out, cap, "%.*s", (int)(line + n - value), value);
+            found = true;
+        }
+        line += n + VH_MAX(strspn(line + n, "\r\n"), 1);
+    }
+    return found;
+}
