@@ -1,7 +1,7 @@
 /*
  * Figures of module reap on this machine, in a plain process without a VMM:
  *
- *     reap-micro DIR [MIB]      DIR is on the disk to measure; a memory file of MIB (default 64) is made in it
+ *     reap-micro DIR [MIB]      DIR is on the disk to measure; it gets a memory file of MIB (default 64)
  *
  * Needs root for the userfaultfd, and for dropping caches (the cold rows are warm otherwise). Prints medians.
  */
