@@ -36,9 +36,11 @@ done
 
 scripts/build.sh "${set_up[@]}" --for test
 
+export PYTHONDONTWRITEBYTECODE=1
 out=build/e2e
-scratch= # folder of the running test
-child=   # process group of the running test
+state=$PWD/$out/state # on a disk: the system's folder for temporary files may be memory, where O_DIRECT fails
+scratch=              # folder of the running test
+child=                # process group of the running test
 rm -rf "$out"
 mkdir -p "$out"
 results=$out/results
@@ -58,7 +60,7 @@ end_child() {
 
 cleanup() {
     end_child
-    [[ -z $scratch ]] || rm -rf "$scratch"
+    [[ -z $scratch ]] || rm -rf "$scratch" "$state"
 }
 trap cleanup EXIT
 trap 'exit 130' INT
@@ -67,7 +69,7 @@ trap 'exit 143' TERM
 # result passed|failed|skipped NAME [LOG]: notes and prints it.
 result() {
     echo "$1 $2" >>"$results"
-    printf '%-8s %s\n' "$1" "$2"
+    printf '%-8s %s (%d s)\n' "$1" "$2" $((SECONDS - began))
     if [[ $1 == failed ]]; then
         sed 's/^/    | /' "$3"
     fi
@@ -84,7 +86,7 @@ run_one() {
     seconds=$(sed -n 's/^# timeout: \([0-9]*\)$/\1/p' "$1")
     # the run directory holds sockets, whose paths must be short
     scratch=$(mktemp -d /tmp/vhive-e2e.XXXXXX)
-    VH_BUILD=$PWD/build VH_SCRATCH=$scratch VHIVE_STATE_DIR=$scratch/state VHIVE_RUN_DIR=$scratch/run \
+    VH_BUILD=$PWD/build VH_SCRATCH=$scratch VHIVE_STATE_DIR=$state VHIVE_RUN_DIR=$scratch/run \
         VHIVE_GUEST_DIR=$PWD/build/guest setsid timeout -k 10 "${seconds:-180}" "$1" >"$2" 2>&1 </dev/null &
     child=$!
     wait "$child" || code=$?
@@ -93,14 +95,14 @@ run_one() {
 }
 
 run_e2e() {
-    local file=$1 name log code=0 lacks
+    local file=$1 name log code=0 lacks began=$SECONDS
     name=e2e/$(basename "${file%.*}")
     log=$out/${name##*/}.log
     [[ $name =~ $filter ]] || return 0
-    python3 -B tests/tools/leakcheck.py save "$out/before"
+    python3 tests/tools/leakcheck.py save "$out/before"
     run_one "$file" "$log" || code=$?
     lacks=$(capability "$log")
-    if ! python3 -B tests/tools/leakcheck.py compare "$out/before" "$scratch/run" >>"$log"; then
+    if ! python3 tests/tools/leakcheck.py compare "$out/before" "$scratch/run" >>"$log"; then
         result failed "$name" "$log"
     elif ((code == 0)); then
         result passed "$name"
@@ -110,7 +112,7 @@ run_e2e() {
         echo "exit code $code" >>"$log"
         result failed "$name" "$log"
     fi
-    rm -rf "$scratch"
+    rm -rf "$scratch" "$state"
     scratch=
 }
 
@@ -121,4 +123,4 @@ if ((!quick)); then
         [[ ! -x $file ]] || run_e2e "$file"
     done
 fi
-python3 -B tests/tools/tally.py build/results.xml "$results"
+python3 tests/tools/tally.py build/results.xml "$results"

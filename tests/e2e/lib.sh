@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What the end-to-end tests start from: . "$(dirname "$0")/lib.sh"
 #
-# tests/run.sh gives each a scratch folder of its own (VH_SCRATCH), with state and run directory in it; a test that is
+# tests/run.sh gives each a scratch folder of its own (VH_SCRATCH), and a state and a run directory; a test that is
 # started by itself goes through tests/run.sh, so that it is always looked after. A comment line "# timeout: SECONDS"
 # in a test replaces the 180 it has.
 set -euo pipefail
