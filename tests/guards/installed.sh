@@ -28,9 +28,10 @@ libdir=$(pkg-config --variable=libdir vhive)
 # shellcheck disable=SC2046 # the flags are words
 "$cc" -o "$dir/shared" "$dir/user.c" $(pkg-config --cflags --libs vhive)
 LD_LIBRARY_PATH=$libdir "$dir/shared"
+# the archive itself, with what it names shared: --static would want archives of every package below as well
 # shellcheck disable=SC2046
 "$cc" -o "$dir/static" "$dir/user.c" $(pkg-config --cflags vhive) "$libdir/libvhive.a" \
-    $(pkg-config --libs --static vhive | sed 's/-lvhive//')
+    $(pkg-config --libs $(pkg-config --print-requires-private vhive)) -pthread
 "$dir/static"
 for program in "$dir"/moved/bin/*; do
     [ ! -x "$program" ] || "$program" --help >/dev/null # finds libvhive.so by its rpath
