@@ -74,7 +74,7 @@ VH_MUST_CHECK int vh__shim_result(const vh__shim_message *m, vh_error *err);
 /** How the engine is to serve memory, beside the VMM's configuration. */
 typedef struct vh__shim_spawn {
     vh__vmm_config vmm;   /* strings are borrowed from the message once decoded; descriptors are not in it */
-    const char *snapshot; /* id, NULL when booting */
+    const char *snapshot; /* whom its working set belongs to; NULL when booting */
     bool record;          /* note the pages in order of first touch */
     bool replay;          /* install what "fetch" read */
 } vh__shim_spawn;

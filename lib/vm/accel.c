@@ -42,11 +42,19 @@ static int probe(const vh_env *env, bool *real, vh_error *err)
     return 0;
 }
 
-/* The answer is kept in the run directory, which a reboot empties. */
-static int kvm_is_real(const vh_env *env, bool *real, vh_error *err)
+/* Name of this boot of the machine: a new one may have other hardware below it. */
+static int read_boot_id(vh__buf *id, vh_error *err)
 {
-    vh_auto_free char *cache = vh__path_join(vh_env_run_dir(env), "kvm");
-    vh_auto_buf vh__buf text = { 0 };
+    int rc = vh__file_read("/proc/sys/kernel/random/boot_id", 64, id, err);
+
+    return rc ? rc : vh__buf_check(id, "boot id", err);
+}
+
+/* The answer is kept, for this boot, as "BOOT-ID real" or "BOOT-ID emulated". */
+static int kvm_is_real(vh_vms *vms, bool *real, vh_error *err)
+{
+    vh_auto_free char *cache = vh__path_join(vms->cache_dir, "kvm");
+    vh_auto_buf vh__buf text = { 0 }, known = { 0 };
     int rc;
 
     *real = false;
@@ -54,15 +62,18 @@ static int kvm_is_real(const vh_env *env, bool *real, vh_error *err)
         return vh_error_set(err, -ENOMEM, "KVM probe");
     if (access("/dev/kvm", R_OK | W_OK) < 0)
         return 0;
-    if (vh__file_read(cache, 64, &text, NULL) == 0 && text.len > 0) {
-        *real = text.data[0] == 'r';
-        return 0;
-    }
-    rc = probe(env, real, err);
+    rc = read_boot_id(&text, err);
     if (rc)
         return rc;
-    vh__log(env, VH_LOG_INFO, "vm", NULL, "KVM here is %s", *real ? "real" : "emulated or unusable: TCG is used");
-    text.len = 0;
+    if (vh__file_read(cache, 256, &known, NULL) == 0 && known.len > text.len &&
+        memcmp(known.data, text.data, text.len) == 0) {
+        *real = strcmp(known.data + text.len, "real\n") == 0;
+        return 0;
+    }
+    rc = probe(vms->o.env, real, err);
+    if (rc)
+        return rc;
+    vh__log(vms->o.env, VH_LOG_INFO, "vm", NULL, "KVM here is %s", *real ? "real" : "emulated or unusable: TCG is used");
     vh__buf_puts(&text, *real ? "real\n" : "emulated\n");
     vh_ignore(vh__file_write_atomic(cache, text.data, text.len, 0644, NULL)); /* else it is asked again */
     return 0;
@@ -91,7 +102,7 @@ int vh__vm_accel(vh_vms *vms, const char *wanted, const vh__wait *w, char accel[
     if (rc == 0 && !kvm && strcmp(wanted, "auto") != 0 && strcmp(wanted, "tcg") != 0)
         rc = vh_error_set(err, VH_EINVALID, "accelerator '%s': unknown; there are auto, kvm and tcg", wanted);
     if (rc == 0 && strcmp(wanted, "auto") == 0)
-        rc = kvm_is_real(vms->o.env, &kvm, err);
+        rc = kvm_is_real(vms, &kvm, err);
     if (rc)
         return rc;
     snprintf(accel, 8, "%s", kvm ? "kvm" : "tcg");

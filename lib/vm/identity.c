@@ -128,7 +128,7 @@ static int find_vmm(vh_vm *vm, const vh__wait *w, vh_error *err)
                             "%s: not found in PATH; install it (apt-get install qemu-system-x86) or set vmm.qemu",
                             vm->vms->o.qemu);
     rc = vh__vm_accel(vm->vms, vm->o.accel ? vm->o.accel : vm->vms->o.accel, w, s->accel, s->cpu, err);
-    return rc ? rc : vh__vmm_version(s->qemu, vh_env_run_dir(vm->vms->o.env), w, s->vmm_version, err);
+    return rc ? rc : vh__vmm_version(s->qemu, vm->vms->cache_dir, w, s->vmm_version, err);
 }
 
 static int open_image(vh_vm *vm, const vh__wait *w, vh_error *err)

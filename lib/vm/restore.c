@@ -49,7 +49,7 @@ static cJSON *ws_request(const vh_vm *vm, const char *op)
 {
     cJSON *j = vh__client_request(op);
 
-    if (cJSON_AddStringToObject(j, "snapshot", vh__snapshot_id(vm->snap)) &&
+    if (cJSON_AddStringToObject(j, "snapshot", vh__snapshot_ws_owner(vm->snap)) &&
         cJSON_AddNumberToObject(j, "memory_bytes", (double)vh__snapshot_memory_bytes(vm->snap)))
         return j;
     cJSON_Delete(j);

@@ -83,7 +83,7 @@ int vh__vm_spawn(vh_vm *vm, const vh__wait *w, vh__vmm_memory memory, vh_error *
     bool boot = memory == VH_VMM_MEMORY_SHARED;
     vh_auto_free char *preload = vh__path_join(vh_env_libexec_dir(vm->vms->o.env), "uffd-preload.so");
     char cmdline[VH_GUEST_CMDLINE];
-    vh__shim_spawn s = { .snapshot = vm->snap ? vh__snapshot_id(vm->snap) : NULL,
+    vh__shim_spawn s = { .snapshot = vm->snap ? vh__snapshot_ws_owner(vm->snap) : NULL,
                          .record = vm->recording,
                          .replay = vm->replay,
                          .vmm = { .binary = vm->spec.qemu,

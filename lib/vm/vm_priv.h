@@ -14,6 +14,7 @@
 struct vh_vms {
     vh__vms_options o; /* strings owned */
     vh__journal *journal;
+    char *cache_dir; /* what was found out about VMM and machine */
 };
 
 /* What a VM is to be: the request with everything it leaves open filled in. Owned by its vh_vm. */

@@ -19,8 +19,13 @@ int vh__vms_new(const vh__vms_options *o, vh_vms **vms, vh_error *err)
     n->o = *o;
     n->o.qemu = strdup(o->qemu);
     n->o.accel = strdup(o->accel);
-    rc = n->o.qemu && n->o.accel ? vh__journal_open(ledger, &n->journal, err)
-                                 : vh_error_set(err, -ENOMEM, "virtual machines");
+    n->cache_dir = vh__path_join(vh_env_state_dir(o->env), "cache");
+    if (!n->o.qemu || !n->o.accel || !n->cache_dir)
+        rc = vh_error_set(err, -ENOMEM, "virtual machines");
+    else
+        rc = vh__path_mkdirs(n->cache_dir, 0711, err);
+    if (rc == 0)
+        rc = vh__journal_open(ledger, &n->journal, err);
     if (rc) {
         vh__vms_free(n);
         return rc;
@@ -36,6 +41,7 @@ void vh__vms_free(vh_vms *vms)
     vh__journal_free(vms->journal);
     free((char *)vms->o.qemu);
     free((char *)vms->o.accel);
+    free(vms->cache_dir);
     free(vms);
 }
 

@@ -89,7 +89,7 @@ def no_command(config):
 
 
 def exit_at_once(config):
-    config["Entrypoint"] = ["python3", "-c", "print('these are my last words'); raise SystemExit(3)"]
+    config["Entrypoint"] = [config["Entrypoint"][0], "-c", "print('these are my last words'); raise SystemExit(3)"]
     config.pop("Cmd", None)
 
 
