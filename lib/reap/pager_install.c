@@ -125,6 +125,7 @@ static int install(vh__pager *p, vh_error *err)
     atomic_store(&p->install_start_ns, vh__clock_mono_ns());
     rc = install_runs(p, x, vh__ws_fetch_data(p->fetch), err);
     atomic_store(&p->install_end_ns, vh__clock_mono_ns());
+    vh__ws_fetch_drop_data(p->fetch);
     return rc;
 }
 
@@ -143,6 +144,5 @@ void *vh__pager_install_main(void *arg)
     if (write(p->installed_fd, &one, sizeof(one)) < 0) {
         /* impossible: the counter is 0 */
     }
-    vh__ws_fetch_drop_data(p->fetch);
     return NULL;
 }

@@ -196,7 +196,7 @@ void vh__ws_fetch_stats_get(const vh__ws_fetch *fetch, vh__ws_fetch_stats *out);
 /** What was fetched, after vh__ws_fetch_join() succeeded; borrowed from |fetch|. */
 const vh__ws_index *vh__ws_fetch_index(const vh__ws_fetch *fetch);
 const void *vh__ws_fetch_data(const vh__ws_fetch *fetch);
-/** Gives the memory of the data back early; index and stats stay. */
+/** Gives the memory of the data back early, after an end; index and stats stay. */
 void vh__ws_fetch_drop_data(vh__ws_fetch *fetch);
 
 /** Ends the fetch, waiting for reads already with the disk, and frees it. NULL is fine. */

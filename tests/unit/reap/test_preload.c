@@ -53,8 +53,8 @@ static int setup(void **state)
 {
     static struct rig r;
 
-    r = (struct rig){ .handshake = -1, .control = -1, .toucher = VH_PROCESS_INIT, .wait = vh__wait_from(NULL,
-                                                                                                        20000) };
+    r = (struct rig){ .handshake = -1, .control = -1, .toucher = VH_PROCESS_INIT };
+    r.wait = vh__wait_from(NULL, 20000);
     testenv_init(&r.env);
     r.memory_fd = memfile_make(&r.env, PAGES);
     *state = &r;
