@@ -31,6 +31,7 @@ struct transfer {
     CURLM *multi;
     struct curl_slist *headers;
     int sock;         /* handed in and not yet given to libcurl */
+    bool opened;      /* libcurl has asked for a socket: the URL was good */
     int64_t begin_ns; /* libcurl's times count from here */
     int code;         /* why a callback ended the transfer, 0: it did not */
     char text[CURL_ERROR_SIZE];
@@ -79,6 +80,7 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
     int one = 1;
 
     (void)purpose;
+    t->opened = true;
     if (t->sock >= 0) {
         (void)setsockopt(t->sock, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* slower without, but right */
         return vh_steal_fd(&t->sock);
@@ -248,8 +250,8 @@ static int code_of(const struct transfer *t, CURLcode result)
         return t->code;
     switch (result) {
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
-        return VH_EINVALID;
+    case CURLE_UNSUPPORTED_PROTOCOL: /* a URL's scheme, or an answer that is no HTTP */
+        return t->opened ? VH_EPROTOCOL : VH_EINVALID;
     case CURLE_COULDNT_RESOLVE_HOST:
         return -EHOSTUNREACH;
     case CURLE_COULDNT_CONNECT:
