@@ -4,24 +4,11 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <pthread.h>
 #include <string.h>
 #include <strings.h>
 
 #include "auto.h"
 #include "clock.h"
-
-/*
- * libcurl's state of the process is made once and never torn down: another user of libcurl in the process may need
- * it, and tearing down is not thread-safe.
- */
-static pthread_once_t global_once = PTHREAD_ONCE_INIT;
-static CURLcode global_result;
-
-static void global_init(void)
-{
-    global_result = curl_global_init(CURL_GLOBAL_DEFAULT);
-}
 
 /* One request under way. */
 struct transfer {
@@ -175,11 +162,15 @@ static int set_callbacks(struct transfer *t)
 
 static int set_up(struct transfer *t, vh_error *err)
 {
+    /*
+     * libcurl's state of the process: made at the first call and counted at later ones, by any thread at once since
+     * 7.84. Never given back, because remaking it costs more than a request and other users may count on it.
+     */
+    CURLcode global = curl_global_init(CURL_GLOBAL_DEFAULT);
     int rc;
 
-    (void)pthread_once(&global_once, global_init); /* fails only on a broken once */
-    if (global_result != CURLE_OK)
-        return vh_error_set(err, -ENOMEM, "HTTP client: libcurl: %s", curl_easy_strerror(global_result));
+    if (global != CURLE_OK)
+        return vh_error_set(err, -ENOMEM, "HTTP client: libcurl: %s", curl_easy_strerror(global));
     rc = add_headers(t, err);
     if (rc)
         return rc;
