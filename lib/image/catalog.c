@@ -186,7 +186,11 @@ static int check_stored(const vh_images *images, const char *digest, vh_error *e
     vh_error why = { 0 };
     int rc = vh__image_info_read(images, digest, &info, &why);
 
-    return rc == 0 || rc == VH_ECORRUPT ? 0 : vh_error_set(err, rc, "%s", why.msg);
+    if (rc == 0 || rc == VH_ECORRUPT)
+        return 0;
+    if (err)
+        *err = why;
+    return rc;
 }
 
 int vh_images_remove(vh_images *images, const char *name, vh_error *err)

@@ -34,12 +34,13 @@ static inline const char *vh__image_hex(const char *digest)
 }
 
 /**
- * Takes the lock of |digest| without waiting, |how| LOCK_SH or LOCK_EX; -EWOULDBLOCK if somebody holds it otherwise.
+ * Takes the lock of |digest| without waiting, |how| LOCK_SH or LOCK_EX; -EWOULDBLOCK if somebody holds it otherwise,
+ * VH_ENOTFOUND if there is nothing to share.
  * On success the caller owns |*fd|, whose close releases it. flock() works between threads as between processes,
  * since each call opens the file anew.
  */
 VH_MUST_CHECK int vh__image_lock(const vh_images *images, const char *digest, int how, int *fd, vh_error *err);
-/** Removes the file of the lock, which the caller holds exclusively. */
+/** Removes the file of the lock, which the caller holds exclusively, if there is no such image. */
 void vh__image_lock_forget(const vh_images *images, const char *digest);
 
 /** Reads what is known about a stored image. VH_ENOTFOUND, VH_ECORRUPT. */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "auto.h"
 #include "path.h"
@@ -15,11 +16,19 @@ static char *lock_path(const vh_images *images, const char *digest)
     return vh__strf("%s/locks/%s", images->dir, vh__image_hex(digest));
 }
 
-static int open_lock(const vh_images *images, const char *path, int *fd, vh_error *err)
+static bool is_stored(const vh_images *images, const char *digest)
 {
-    int f = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    vh_auto_free char *final = vh__image_path(images, digest, false);
 
-    if (f < 0 && errno == ENOENT) {
+    return final && access(final, F_OK) == 0;
+}
+
+/* Opens the lock's file, which is there if somebody made or makes the image; |create|: makes it otherwise. */
+static int open_lock(const vh_images *images, const char *path, bool create, int *fd, vh_error *err)
+{
+    int f = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+
+    if (f < 0 && errno == ENOENT && create) {
         vh_auto_free char *dir = vh__path_join(images->dir, "locks");
         int rc = dir ? vh__path_mkdirs(dir, 0755, err) : vh_error_set(err, -ENOMEM, "lock %s", path);
 
@@ -27,6 +36,9 @@ static int open_lock(const vh_images *images, const char *path, int *fd, vh_erro
             return rc;
         f = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     }
+    if (f < 0 && errno == ENOENT)
+        return vh_error_set(err, VH_ENOTFOUND, "image %s is not stored: open its reference first",
+                            strrchr(path, '/') + 1);
     if (f < 0)
         return vh_error_set(err, -errno, "open lock %s", path);
     *fd = f;
@@ -44,7 +56,7 @@ int vh__image_lock(const vh_images *images, const char *digest, int how, int *fd
     for (;;) {
         vh_auto_fd int f = -1;
 
-        rc = open_lock(images, path, &f, err);
+        rc = open_lock(images, path, how == LOCK_EX || is_stored(images, digest), &f, err);
         if (rc)
             return rc;
         if (flock(f, how | LOCK_NB) || fstat(f, &st))
@@ -61,6 +73,6 @@ void vh__image_lock_forget(const vh_images *images, const char *digest)
 {
     vh_auto_free char *path = lock_path(images, digest);
 
-    if (path)
+    if (path && !is_stored(images, digest))
         (void)unlink(path); /* one that stays is an empty file and does no harm */
 }

@@ -239,6 +239,7 @@ static void sweep_one(const vh_images *images, const char *hex)
     tmp = vh__image_path(images, digest, true);
     if (tmp && vh__path_remove(tmp, &err))
         vh__log(images->env, VH_LOG_WARN, "image", NULL, "what a dead process left stays: %s", err.msg);
+    vh__image_lock_forget(images, digest);
 }
 
 void vh__images_sweep(const vh_images *images)
