@@ -17,7 +17,7 @@ def cells(result):
     spent = {}
     for phase in result["phases"]:
         key = phase["id"], phase["critical"]
-        spent[key] = spent.get(key, 0) + phase["duration_us"]
+        spent[key] = spent.get(key, 0) + phase["us"]
     texts = {}
     for (name, critical), us in spent.items():
         text = milliseconds(us) if critical else f"({milliseconds(us)})"
@@ -40,7 +40,7 @@ def phase_order(results):
 
 
 def critical_share(result):
-    critical = sum(p["duration_us"] for p in result["phases"] if p["critical"])
+    critical = sum(p["us"] for p in result["phases"] if p["critical"])
     return f"{100 * critical / result['total_us']:.1f}%"
 
 

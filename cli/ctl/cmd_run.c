@@ -139,7 +139,7 @@ static void warn(struct run *r, const vh_error *err)
 
 static void add_answer(ctl_report *report, const vh_invoke_response *answer)
 {
-    vh_phases_add(&report->phases, "connect", answer->begin_ns, answer->connected_ns, true);
+    vh_phases_add(&report->phases, "connect", vh_phases_reached_ns(&report->phases), answer->connected_ns, true);
     vh_phases_add(&report->phases, "request", answer->connected_ns, answer->last_byte_ns, true);
     report->phases.end_ns = answer->last_byte_ns;
     report->called = true;

@@ -21,7 +21,7 @@ int ctl_report_phases(FILE *out, const vh_phases *phases, vh_error *err)
     static const ctl_column columns[] = {
         { "PHASE", "id", CTL_COLUMN_TEXT },
         { "START", "start_us", CTL_COLUMN_MICROS },
-        { "DURATION", "duration_us", CTL_COLUMN_MICROS },
+        { "DURATION", "us", CTL_COLUMN_MICROS },
         { "KIND", "kind", CTL_COLUMN_TEXT },
     };
     ctl_rows rows = { .columns = columns, .ncolumns = sizeof(columns) / sizeof(columns[0]) };
@@ -83,7 +83,7 @@ static void put_phases(FILE *out, const vh_phases *phases)
 
         fputs(i ? ",\n  {\"id\": " : "\n  {\"id\": ", out);
         ctl_put_json(out, p->id, strlen(p->id));
-        fprintf(out, ", \"start_us\": %" PRId64 ", \"duration_us\": %" PRId64 ", \"critical\": %s}",
+        fprintf(out, ", \"start_us\": %" PRId64 ", \"us\": %" PRId64 ", \"critical\": %s}",
                 (p->start_ns - phases->begin_ns) / 1000, p->ns / 1000, p->critical ? "true" : "false");
     }
     fputc(']', out);

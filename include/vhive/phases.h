@@ -35,6 +35,9 @@ typedef struct vh_phases {
 /** Appends a phase; silently dropped beyond VH_PHASES_MAX. Not thread-safe for one |p|. */
 VH_API void vh_phases_add(vh_phases *p, const char *id, int64_t start_ns, int64_t end_ns, bool critical);
 
+/** Where the critical phases have got to: the end of the last one, |begin_ns| before the first. CLOCK_MONOTONIC. */
+VH_API int64_t vh_phases_reached_ns(const vh_phases *p);
+
 /** Sum of the critical phases in ns: what of end - begin is explained. */
 VH_API int64_t vh_phases_critical_ns(const vh_phases *p);
 

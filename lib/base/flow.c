@@ -26,6 +26,7 @@ struct flow {
     void *ctx;
     vh_phases *phases;
     bool *done; /* per step: run and succeeded */
+    int64_t reached_ns; /* end of the last critical phase: where the next begins, so that none is missing between */
     struct task tasks[VH_FLOW_BACKGROUND_MAX];
     size_t ntasks;
 };
@@ -38,6 +39,15 @@ static void add_phase(struct flow *f, const char *prefix, const char *id, int64_
         return;
     snprintf(name, sizeof(name), "%s%s", prefix, id);
     vh_phases_add(f->phases, name, start, end, critical);
+}
+
+/* Adds the critical phase that ends now. */
+static void add_critical(struct flow *f, const char *prefix, const char *id)
+{
+    int64_t now = vh__clock_mono_ns();
+
+    add_phase(f, prefix, id, f->reached_ns, now, true);
+    f->reached_ns = now;
 }
 
 static void *task_main(void *arg)
@@ -68,14 +78,12 @@ static int start_task(struct flow *f, size_t index, const vh__wait *w, vh_error 
 /* Waits for |t|. The wait is a critical phase of its own if there was one to speak of. */
 static int join_task(struct flow *f, struct task *t, vh_error *err)
 {
-    int64_t from = vh__clock_mono_ns();
-
     if (t->joined)
         return 0;
     pthread_join(t->thread, NULL);
     t->joined = true;
     add_phase(f, "", t->step->id, t->start_ns, t->end_ns, false);
-    add_phase(f, "wait-", t->step->id, from, vh__clock_mono_ns(), true);
+    add_critical(f, "wait-", t->step->id);
     f->done[t->index] = t->rc == 0;
     if (t->rc && err) {
         *err = t->err;
@@ -95,7 +103,6 @@ static int join_named(struct flow *f, const char *id, vh_error *err)
 static int run_step(struct flow *f, size_t i, const vh__wait *w, vh_error *err)
 {
     const vh__step *s = &f->steps[i];
-    int64_t start;
     int rc;
 
     for (size_t j = 0; j < VH_ARRAY_LEN(s->after) && s->after[j]; j++) {
@@ -109,9 +116,8 @@ static int run_step(struct flow *f, size_t i, const vh__wait *w, vh_error *err)
         rc = start_task(f, i, w, err);
         return rc && err ? (vh_error_wrap(err, "%s", s->id), rc) : rc;
     }
-    start = vh__clock_mono_ns();
     rc = s->run(f->ctx, w, err);
-    add_phase(f, "", s->id, start, vh__clock_mono_ns(), true);
+    add_critical(f, "", s->id);
     f->done[i] = rc == 0;
     if (rc && err)
         (void)vh_error_wrap(err, "%s", s->id); /* the code is rc */
@@ -121,12 +127,10 @@ static int run_step(struct flow *f, size_t i, const vh__wait *w, vh_error *err)
 /* Unwinds a flow that failed; a phase of its own, as another way may be tried afterwards. */
 static void undo_done(struct flow *f, size_t n)
 {
-    int64_t start = vh__clock_mono_ns();
-
     for (size_t i = n; i-- > 0;)
         if (f->done[i] && f->steps[i].undo)
             f->steps[i].undo(f->ctx);
-    add_phase(f, "", "undo", start, vh__clock_mono_ns(), true);
+    add_critical(f, "", "undo");
 }
 
 int vh__flow_run(const vh__step *steps, size_t n, void *ctx, const vh__wait *w, vh_phases *phases, vh_error *err)
@@ -139,6 +143,7 @@ int vh__flow_run(const vh__step *steps, size_t n, void *ctx, const vh__wait *w, 
         return vh_error_set(err, VH_ELIMIT, "flow of %zu steps: at most %d", n, VH_FLOW_STEPS_MAX);
     if (phases && phases->begin_ns == 0)
         phases->begin_ns = vh__clock_mono_ns();
+    f.reached_ns = phases ? vh_phases_reached_ns(phases) : 0;
     for (size_t i = 0; i < n && rc == 0; i++)
         rc = run_step(&f, i, w, err);
     for (size_t i = 0; i < f.ntasks; i++) {

@@ -13,7 +13,8 @@
  * step fails, the background steps are joined and everything that succeeded is undone in reverse order of the table;
  * the error is prefixed with the step's id. Each step's time is one phase: critical for foreground steps, overlapped
  * for background ones; time spent waiting for a background step is a critical phase "wait-<id>", unwinding is one
- * called "undo".
+ * called "undo". A critical phase begins where the one before it ended, also if that was in an earlier flow of the
+ * same |phases|: what lies between two steps belongs to the second, and nothing is unexplained.
  */
 #ifndef VH_BASE_FLOW_H
 #define VH_BASE_FLOW_H

@@ -17,6 +17,16 @@ void vh_phases_add(vh_phases *p, const char *id, int64_t start_ns, int64_t end_n
     strncpy(v->id, id, sizeof(v->id) - 1);
 }
 
+int64_t vh_phases_reached_ns(const vh_phases *p)
+{
+    int64_t reached = p->begin_ns;
+
+    for (size_t i = 0; i < p->n; i++)
+        if (p->v[i].critical && p->v[i].start_ns + p->v[i].ns > reached)
+            reached = p->v[i].start_ns + p->v[i].ns;
+    return reached;
+}
+
 int64_t vh_phases_critical_ns(const vh_phases *p)
 {
     int64_t sum = 0;

@@ -192,9 +192,9 @@ static void a_call_is_one_json_object(void **state)
                         "\"body\": \"hi \\\"x\\\"\", \"vm\": \"v1\", \"address\": \"198.18.0.1\", \"port\": 80, "
                         "\"engine\": \"reap\", \"snapshot\": \"ab\", \"total_us\": 4000, \"critical_us\": 3900, "
                         "\"phases\": [\n"
-                        "  {\"id\": \"ws-fetch\", \"start_us\": 0, \"duration_us\": 2000, \"critical\": false},\n"
-                        "  {\"id\": \"vmm-spawn\", \"start_us\": 0, \"duration_us\": 3000, \"critical\": true},\n"
-                        "  {\"id\": \"request\", \"start_us\": 3100, \"duration_us\": 900, \"critical\": true}],\n"
+                        "  {\"id\": \"ws-fetch\", \"start_us\": 0, \"us\": 2000, \"critical\": false},\n"
+                        "  {\"id\": \"vmm-spawn\", \"start_us\": 0, \"us\": 3000, \"critical\": true},\n"
+                        "  {\"id\": \"request\", \"start_us\": 3100, \"us\": 900, \"critical\": true}],\n"
                         " \"faults\": 12, \"residual_faults\": 3, \"ws_pages\": 0, \"installed_pages\": 0, "
                         "\"bytes_read\": 0, \"vmm_pss_kib\": 0, \"recording\": true}\n");
     free(c.text);
