@@ -10,7 +10,7 @@ static const char passwd[] = "root:x:0:0:root:/root:/bin/sh\n"
                              "# a comment\n"
                              "broken:x:1\n"
                              "web:x:33:44:Web,,,:/srv/web:/bin/false\n"
-                             "123:x:500:501::/home/digits:\n"
+                             "123:x:500:501::/srv/digits:\n"
                              "far:x:4294967294:9::relative:\n"
                              "bad:x:4294967295:9::/:\n"
                              "last:x:7:8:no newline:/last";
@@ -112,7 +112,7 @@ static void a_name_of_digits_goes_before_a_number(void **state)
 
     (void)state;
     assert_int_equal(u.uid, 500);
-    assert_string_equal(u.home, "/home/digits");
+    assert_string_equal(u.home, "/srv/digits");
 }
 
 static void a_home_that_is_no_path_is_the_root(void **state)
