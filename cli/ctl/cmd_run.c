@@ -179,7 +179,7 @@ static int invoke(struct run *r, vh_error *err)
     if (rc == 0 || rc == VH_EREMOTE) /* an answer that tells of an error is one all the same */
         finish_call(r, &answer);
     vh_invoke_response_fini(&answer);
-    return rc ? vh_error_wrap(err, "invoke") : CTL_EXIT_OK;
+    return rc ? vh_error_wrap(err, rc, "invoke") : CTL_EXIT_OK;
 }
 
 /* All that can be refused before anything is started is looked at first. */

@@ -55,8 +55,11 @@ typedef struct vh_error {
  */
 VH_API int vh_error_set(vh_error *err, int code, const char *fmt, ...) VH_PRINTF(3, 4);
 
-/** Puts the formatted context and ": " in front of the message of |err| and returns its code (VH_EINVALID if none). */
-VH_API int vh_error_wrap(vh_error *err, const char *fmt, ...) VH_PRINTF(2, 3);
+/**
+ * Puts the formatted context and ": " in front of the message of |err|, makes |code| its code, and returns |code|:
+ * `return vh_error_wrap(err, rc, "restore %s", id);`. |err| may be NULL.
+ */
+VH_API int vh_error_wrap(vh_error *err, int code, const char *fmt, ...) VH_PRINTF(3, 4);
 
 /** Text of a code: one of VH_ERROR_LIST's, else the operating system's. Never NULL; static storage or thread-local. */
 VH_API const char *vh_strerror(int code);

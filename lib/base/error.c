@@ -51,13 +51,14 @@ int vh_error_set(vh_error *err, int code, const char *fmt, ...)
     return code;
 }
 
-int vh_error_wrap(vh_error *err, const char *fmt, ...)
+int vh_error_wrap(vh_error *err, int code, const char *fmt, ...)
 {
     char context[VH_ERROR_MSG];
     va_list ap;
 
     if (!err)
-        return VH_EINVALID;
+        return code;
+    err->code = code;
     va_start(ap, fmt);
     int n = vsnprintf(context, sizeof(context), fmt, ap);
     va_end(ap);
@@ -71,5 +72,5 @@ int vh_error_wrap(vh_error *err, const char *fmt, ...)
         memcpy(err->msg + head, ": ", 2);
         err->msg[head + 2 + tail] = '\0';
     }
-    return err->code ? err->code : VH_EINVALID;
+    return code;
 }

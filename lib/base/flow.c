@@ -87,7 +87,7 @@ static int join_task(struct flow *f, struct task *t, vh_error *err)
     f->done[t->index] = t->rc == 0;
     if (t->rc && err) {
         *err = t->err;
-        (void)vh_error_wrap(err, "%s", t->step->id); /* the code is t->rc */
+        return vh_error_wrap(err, t->rc, "%s", t->step->id);
     }
     return t->rc;
 }
@@ -114,14 +114,12 @@ static int run_step(struct flow *f, size_t i, const vh__wait *w, vh_error *err)
         return 0;
     if (s->background) {
         rc = start_task(f, i, w, err);
-        return rc && err ? (vh_error_wrap(err, "%s", s->id), rc) : rc;
+        return rc ? vh_error_wrap(err, rc, "%s", s->id) : 0;
     }
     rc = s->run(f->ctx, w, err);
     add_critical(f, "", s->id);
     f->done[i] = rc == 0;
-    if (rc && err)
-        (void)vh_error_wrap(err, "%s", s->id); /* the code is rc */
-    return rc;
+    return rc ? vh_error_wrap(err, rc, "%s", s->id) : 0;
 }
 
 /* Unwinds a flow that failed; a phase of its own, as another way may be tried afterwards. */

@@ -19,7 +19,7 @@ int vh_config_new(vh_config **config, vh_error *err)
 
         if (rc) {
             vh_config_free(c);
-            return vh_error_wrap(err, "default of %s", vh__config_keys[i].name);
+            return vh_error_wrap(err, rc, "default of %s", vh__config_keys[i].name);
         }
     }
     *config = c;
@@ -50,8 +50,8 @@ int vh_config_set(vh_config *config, const char *key, const char *value, vh_conf
         return vh__config_unknown(key, origin, err);
     rc = vh__config_parse(row, value, &number, err);
     if (rc) /* flags and variables name the setting by themselves, a place in a file does not */
-        return source == VH_CONFIG_FROM_FILE ? vh_error_wrap(err, "%s: %s", origin, key)
-                                             : vh_error_wrap(err, "%s", origin);
+        return source == VH_CONFIG_FROM_FILE ? vh_error_wrap(err, rc, "%s: %s", origin, key)
+                                             : vh_error_wrap(err, rc, "%s", origin);
     v = &config->values[vh__config_index(row)];
     if (v->source > source)
         return 0;

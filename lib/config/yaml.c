@@ -225,6 +225,6 @@ int vh_config_load_file(vh_config *config, const char *path, vh_error *err)
             *err = (vh_error){ 0 };
         return 0;
     }
-    return rc ? vh_error_wrap(err, "configuration")
+    return rc ? vh_error_wrap(err, rc, "configuration")
               : vh_config_load_yaml(config, text.data, text.len, path ? path : VH_CONFIG_FILE, err);
 }

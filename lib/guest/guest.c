@@ -123,7 +123,7 @@ static int download(vh__guest *g, const vh__wait *w, vh_error *err)
     if (rc == 0)
         rc = vh__path_mkdirs(to, 0700, err);
     if (rc == 0 && (rc = vh__apt_download(g, to, w, &deb, err)) != 0)
-        rc = vh_error_wrap(err,
+        rc = vh_error_wrap(err, rc,
                            "no guest kernel, and downloading one failed (without network put a linux-image-*.deb "
                            "into %s, or name a kernel)",
                            g->dir);
@@ -240,7 +240,7 @@ static int find_initramfs(vh__guest *g, const char *modules, const vh__wait *w, 
     int rc = vh__file_read(g->agent, AGENT_MAX, &agent, err);
 
     if (rc)
-        return vh_error_wrap(err, "guest agent (is the build or the installation complete?)");
+        return vh_error_wrap(err, rc, "guest agent (is the build or the installation complete?)");
     if (modules[0])
         rc = vh__kmods_load(modules, vh__guest_modules, &mods, err);
     if (rc == 0)

@@ -188,7 +188,7 @@ static int load(const struct index *x, const char *name, unsigned depth, vh__kmo
         return vh_error_set(err, -ENOMEM, "kernel module %s", name);
     rc = read_module(&m, err);
     if (rc == 0 && (rc = vh__modinfo_get(m.data.data, m.data.len, "depends", &depends, err)) != 0)
-        rc = vh_error_wrap(err, "%s", m.path);
+        rc = vh_error_wrap(err, rc, "%s", m.path);
     if (rc == 0)
         rc = load_depends(x, depends, name, depth - 1, mods, err);
     if (rc == 0 && mods->n == VH_KMODS_MAX)

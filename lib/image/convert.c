@@ -254,9 +254,7 @@ static int read_layer(conversion *c, vh__budget *budget, vh_error *err)
     if (rc == 0)
         rc = read_entries(c, l, err);
     vh__layer_close(l);
-    if (rc)
-        (void)vh_error_wrap(err, "layer %zu of %zu (%s)", i + 1, job->n, job->layers[i].digest);
-    return rc;
+    return rc ? vh_error_wrap(err, rc, "layer %zu of %zu (%s)", i + 1, job->n, job->layers[i].digest) : 0;
 }
 
 /* What is read again was charged the first time. */

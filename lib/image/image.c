@@ -139,7 +139,7 @@ int vh_image_open(vh_images *images, const char *ref, const vh_call *call, vh_im
     i->lock = -1;
     rc = open_image(images, ref, &w, i, err);
     if (rc) {
-        (void)vh_error_wrap(err, "image %.300s", ref);
+        (void)vh_error_wrap(err, rc, "image %.300s", ref);
         vh_image_close(i);
         return rc;
     }

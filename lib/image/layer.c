@@ -263,9 +263,7 @@ static int fill_link(const vh__layer *l, vh__entry *e, vh_error *err)
     e->is_hard_link = target != NULL;
     if (target) {
         rc = vh__tree_clean(target, e->hard_link, err);
-        if (rc)
-            (void)vh_error_wrap(err, "target of hard link \"%.200s\"", e->path);
-        return rc;
+        return rc ? vh_error_wrap(err, rc, "target of hard link \"%.200s\"", e->path) : 0;
     }
     if (!S_ISLNK(e->mode))
         return 0;

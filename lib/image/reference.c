@@ -105,9 +105,7 @@ static int layout_resolve(vh__source *s, size_t max, const vh__wait *w, vh__oci_
         return vh_error_set(err, VH_ENOTFOUND, "%s is not an image layout: it has no index.json", l->dir);
     if (rc == 0)
         rc = vh__oci_index_pick(text.data, text.len, *l->tag ? l->tag : NULL, out, err);
-    if (rc)
-        (void)vh_error_wrap(err, "%s", s->ref);
-    return rc;
+    return rc ? vh_error_wrap(err, rc, "%s", s->ref) : 0;
 }
 
 /* The digest is valid, so its hex digits are a safe name. A special file would block or never end: refused. */

@@ -147,7 +147,7 @@ int vh__journal_reap(vh__journal *j, const vh__journal_handler *handlers, size_t
 
         if (reap_entry(&r, name, &e) == 0 || r.first.code)
             continue;
-        vh_error_wrap(&e, "journal %s: entry %s is kept", j->dir, name);
+        (void)vh_error_wrap(&e, e.code, "journal %s: entry %s is kept", j->dir, name);
         r.first = e;
     }
     if (errno && !r.first.code)

@@ -13,10 +13,7 @@ static int explain(int rc, vh_error *err)
 {
     if (rc != -EPERM && rc != -EACCES)
         return rc;
-    vh_error_wrap(err, "network of a VM needs CAP_NET_ADMIN and CAP_SYS_ADMIN (run as root)");
-    if (err)
-        err->code = VH_EMISSING;
-    return VH_EMISSING;
+    return vh_error_wrap(err, VH_EMISSING, "network of a VM needs CAP_NET_ADMIN and CAP_SYS_ADMIN (run as root)");
 }
 
 static uint32_t host_order(const char *address)

@@ -44,7 +44,7 @@ static int receive_piece(struct inbox *in, int sock, const vh__wait *w, vh_error
     if (rc == -EAGAIN)
         return 0;
     if (rc)
-        return vh_error_wrap(err, "userfaultfd handshake");
+        return vh_error_wrap(err, rc, "userfaultfd handshake");
     in->bytes.len += n;
     keep_first(in, fds, nfds);
     if (in->nfds > 1)

@@ -147,9 +147,8 @@ static int explain(const vh__snapshot_draft *d, int rc, vh_error *err)
 {
     if (rc != -ENOSPC && rc != -EDQUOT && rc != -EFBIG)
         return rc;
-    (void)vh_error_wrap(err, "save snapshot %s: no room below %s (`vhive-ctl snapshot ls` and `rm` make some)", d->id,
-                        d->s->path);
-    return rc;
+    return vh_error_wrap(err, rc, "save snapshot %s: no room below %s (`vhive-ctl snapshot ls` and `rm` make some)", d->id,
+                         d->s->path);
 }
 
 /* Writes what is not zero of a chunk, in runs of pages, and has it on its way to the disk. */

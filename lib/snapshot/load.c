@@ -11,7 +11,7 @@ int vh__snapshot_blame(const char *name, int rc, vh_error *err)
     if (!err)
         return rc;
     if (rc != VH_ECORRUPT && rc != VH_EUNSUPPORTED)
-        return vh_error_wrap(err, "snapshot %s", name);
+        return vh_error_wrap(err, rc, "snapshot %s", name);
     cause = *err;
     return vh_error_set(err, rc, "snapshot %s: %s; remove it with `vhive-ctl snapshot rm %s`, it is made anew on the "
                                  "next run", name, cause.msg, name);

@@ -94,10 +94,10 @@ static int step_load(void *ctx, const vh__wait *w, vh_error *err)
     vh__shim_fd fd = { "vmstate", vh__snapshot_vmstate_fd(vm->snap) };
     int rc = vh__client_call(&vm->client, w, vh__client_request("load"), &fd, 1, NULL, NULL, err);
 
-    if (rc == VH_EVMM && err)
-        (void)vh_error_wrap(err, "snapshot %s does not load (vhive-ctl snapshot rm %s makes room for a new one)",
-                            vh__snapshot_id(vm->snap), vh__snapshot_id(vm->snap)); /* the code stays */
-    return rc;
+    return rc == VH_EVMM ? vh_error_wrap(err, rc,
+                                         "snapshot %s does not load (vhive-ctl snapshot rm %s makes room for a new one)",
+                                         vh__snapshot_id(vm->snap), vh__snapshot_id(vm->snap))
+                         : rc;
 }
 
 static int step_install(void *ctx, const vh__wait *w, vh_error *err)
