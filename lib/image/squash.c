@@ -37,6 +37,9 @@ static int compressors(vh__squash *s)
         rc = sqfs_compressor_create(&c, &s->cmp);
     if (rc)
         return rc;
+    s->cmp = vh__squash_lz4(s->cmp);
+    if (!s->cmp)
+        return SQFS_ERROR_ALLOC;
     c.flags |= SQFS_COMP_FLAG_UNCOMPRESS;
     return sqfs_compressor_create(&c, &s->uncmp);
 }

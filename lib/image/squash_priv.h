@@ -20,6 +20,9 @@ typedef struct vh__squash_out {
 
 void vh__squash_out_init(vh__squash_out *o, int fd);
 
+/** LZ4 made safe (see squash_lz4.c). Takes |inner|; NULL if that is NULL or memory is out. */
+sqfs_compressor_t *vh__squash_lz4(sqfs_compressor_t *inner);
+
 struct vh__squash {
     vh__squash_out out;
     sqfs_super_t super;
