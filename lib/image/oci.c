@@ -42,14 +42,15 @@ static vh__oci_kind kind_of(const char *media_type)
 
 int vh__oci_parse(const char *bytes, size_t n, const char *what, cJSON **doc, vh_error *err)
 {
+    vh_auto_json cJSON *d = NULL;
     vh_error why = { 0 };
 
-    if (vh__json_parse(bytes, n, what, doc, &why))
+    if (vh__json_parse(bytes, n, what, &d, &why))
         return vh_error_set(err, VH_EIMAGE, "%s", why.msg);
-    if (cJSON_IsObject(*doc))
-        return 0;
-    cJSON_Delete(*doc);
-    return vh_error_set(err, VH_EIMAGE, "%s: not a JSON object", what);
+    if (!cJSON_IsObject(d))
+        return vh_error_set(err, VH_EIMAGE, "%s: not a JSON object", what);
+    *doc = vh_steal_ptr(d);
+    return 0;
 }
 
 static int parse_descriptor(const cJSON *d, const char *what, vh__oci_descriptor *out, vh_error *err)

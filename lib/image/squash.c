@@ -113,10 +113,21 @@ static void destroy(void *object)
         sqfs_destroy(object);
 }
 
+/*
+ * libsquashfs 1.2 leaks the blocks that are with its worker when it is destroyed in the middle, up to 2 MiB: get them
+ * back first. Each failing attempt gives back one at least.
+ */
+static void drain(sqfs_block_processor_t *data)
+{
+    for (int i = 0; data && i <= BACKLOG && sqfs_block_processor_sync(data) != 0; i++)
+        ;
+}
+
 void vh__squash_free(vh__squash *s)
 {
     if (!s)
         return;
+    drain(s->data);
     destroy(s->data); /* first: its worker uses the others */
     destroy(s->dir_writer);
     destroy(s->dirs);
