@@ -129,6 +129,19 @@ static void derive_status(vh__grpc_call *call, uint32_t h2_code)
     }
 }
 
+/* A call that could not be started: the server has said goodbye, or the stream identifiers are used up. */
+static int on_frame_not_send(nghttp2_session *session, const nghttp2_frame *frame, int why, void *arg)
+{
+    vh__grpc_call *call = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+
+    (void)arg;
+    if (!call || frame->hd.type != NGHTTP2_HEADERS)
+        return 0;
+    set_status(call, VH_GRPC_UNAVAILABLE, nghttp2_strerror(why));
+    call->have_status = true;
+    return 0;
+}
+
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t h2_code, void *arg)
 {
     vh__grpc_call *call = nghttp2_session_get_stream_user_data(session, id);
@@ -154,6 +167,7 @@ static int make_session(vh__grpc_client *client, vh_error *err)
     nghttp2_session_callbacks_set_on_header_callback(cbs, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(cbs, on_frame_recv);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cbs, on_data);
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(cbs, on_frame_not_send);
     nghttp2_session_callbacks_set_on_stream_close_callback(cbs, on_stream_close);
     rc = vh__h2_session(false, cbs, client, 0, &client->session, err);
     nghttp2_session_callbacks_del(cbs);

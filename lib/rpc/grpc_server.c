@@ -32,13 +32,20 @@ struct vh__grpc_server {
     size_t received; /* bytes of requests that its streams hold */
 };
 
+/* Lets go of what came of the request's body. */
+static void drop_request(vh__grpc_server *s, struct stream *st)
+{
+    s->received -= st->received;
+    st->received = 0;
+    vh__grpc_frames_fini(&st->in);
+    vh__buf_fini(&st->request);
+}
+
 static void stream_free(vh__grpc_server *s, struct stream *st)
 {
     LIST_REMOVE(st, link);
-    s->received -= st->received;
+    drop_request(s, st);
     vh__buf_fini(&st->path);
-    vh__grpc_frames_fini(&st->in);
-    vh__buf_fini(&st->request);
     vh__buf_fini(&st->message);
     vh__buf_fini(&st->out.bytes);
     free(st);
@@ -293,6 +300,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     if (!rc)
         return 0;
     refuse(st, status_of(rc), err.msg);
+    drop_request(arg, st); /* now: its place is another's, however long the answer takes to leave */
     return answer(arg, st) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
