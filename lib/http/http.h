@@ -36,7 +36,12 @@ typedef struct vh__http_request {
     const void *body;           /* NULL: none */
     size_t body_len;
     size_t max_body; /* default VH_HTTP_BODY_MAX */
-    int sock;        /* connected socket to speak over, taken in any case; -1: connect to the URL's host */
+    /*
+     * Socket to speak over instead of connecting to the URL's host, taken in any case; -1: none. A TCP socket whose
+     * non-blocking connect has just succeeded, and no other: libcurl 7.88 connects it once more to the URL's address,
+     * which Linux answers with success that one time (and with EISCONN after a blocking connect).
+     */
+    int sock;
 } vh__http_request;
 
 /** Zero-initialise; vh__http_response_fini(). Stamps are CLOCK_MONOTONIC, 0 while it did not come so far. */
