@@ -23,7 +23,7 @@ python_drop+='|/lib-dynload/(_codecs_|_multibytecodec|audioop|ossaudiodev|readli
 
 usage() {
     cat <<TEXT
-Usage: build.sh [--build DIR] [--out DIR] [NAME...]
+usage: examples/functions/build.sh [--build DIR] [--out DIR] [NAME...]
 Makes OUT/NAME for each NAME (default: ${functions[*]}).
   --build DIR  folder that CMake built in (default: build/ of the source tree)
   --out DIR    where the images go (default: functions/ in the build folder)

@@ -1,4 +1,4 @@
-"""pyhello: a function in Python that shows what of a process survives a snapshot. HTTP on port 8080 or $PORT.
+"""pyhello: a function in Python that shows what of a process survives a snapshot. HTTP on port 8080 or $PORT (0: any).
 
 GET  /              a greeting
 GET  /clock         time.time(): right again soon after a restore
@@ -111,5 +111,5 @@ if __name__ == "__main__":
     write_file({"name": "started"}, str(uuid.uuid4()).encode() + b"\n")
     port = int(os.environ.get("PORT", "8080"))
     with Server(("", port), Handler) as server:
-        print("pyhello: serving HTTP on port", port, flush=True)
+        print("pyhello: serving HTTP on port", server.server_address[1], flush=True)
         server.serve_forever()
