@@ -18,6 +18,7 @@
  * - The host may connect to its guests, any port and protocol. A guest may answer, and may ping the host, but can
  *   open no connection to the host itself, whatever its address.
  * - Guests never reach one another, nor the metadata service (169.254.0.0/16); IPv6 is off.
+ * - With egress they may ask the host's own name servers (port 53 only), whatever range those are in.
  * - Egress "public": the rest of the world through masquerading, without private (RFC 1918), shared (CGNAT),
  *   benchmark, multicast and reserved ranges; allow_private lifts that. "none": no connections out at all.
  * - The policy of a lease is the fourth letter of its host link: "vhvn7" none, "vhve7" public, "vhvp7" private too.
@@ -91,6 +92,18 @@ const vh__net_info *vh__net_lease_info(const vh__net_lease *lease);
  * table. Blocks for at most 2 s. Holders of copies of the descriptors keep an empty namespace. NULL is fine.
  */
 void vh__net_release(vh__net_lease *lease);
+
+/** Most name servers that are told: resolv.conf(5) knows no more. */
+#define VH_NET_RESOLVERS_MAX 3
+
+/** Name servers that a guest may ask, as text. */
+typedef struct vh__net_resolvers {
+    size_t n;
+    char address[VH_NET_RESOLVERS_MAX][16];
+} vh__net_resolvers;
+
+/** The IPv4 servers of the host's /etc/resolv.conf, without those on its loopback, which no guest can reach. */
+void vh__net_resolvers_get(vh__net_resolvers *out);
 
 /**
  * Clears the leases whose holders are dead, and the host's table when no live one is left. Cheap when there are none;

@@ -5,6 +5,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
+#include "buf.h"
 #include "log.h"
 #include "net_priv.h"
 
@@ -17,6 +18,7 @@
  */
 static const char table[] =
     "table inet " TABLE " {\n"
+    "  set resolvers { type ipv4_addr; }\n"
     "  chain forward { type filter hook forward priority filter - 10; policy accept;\n"
     "    iifname \"" LINK_PREFIX "*\" oifname \"" LINK_PREFIX "*\" drop\n"
     "    iifname \"" LINK_PREFIX "*\" jump egress\n"
@@ -24,8 +26,9 @@ static const char table[] =
     "  chain egress {\n"
     "    meta nfproto ipv6 drop\n"
     "    ct state established,related accept\n"
-    "    ip daddr 169.254.0.0/16 drop\n"
     "    iifname \"" LINK_PREFIX "n*\" drop\n"
+    "    ip daddr @resolvers meta l4proto { tcp, udp } th dport 53 accept\n"
+    "    ip daddr 169.254.0.0/16 drop\n"
     "    iifname \"" LINK_PREFIX "p*\" accept\n"
     "    ip daddr { 0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 172.16.0.0/12, 192.0.0.0/24,\n"
     "               192.168.0.0/16, 198.18.0.0/15, 224.0.0.0/3 } drop\n"
@@ -40,6 +43,21 @@ static const char table[] =
     "    iifname \"" LINK_PREFIX "*\" oifname != \"" LINK_PREFIX "*\" masquerade\n"
     "  }\n"
     "}\n";
+
+/* Makes the table, with the name servers of the moment. */
+static int make(vh__net *net, vh_error *err)
+{
+    vh_auto_buf vh__buf rules = { 0 };
+    vh__net_resolvers resolvers;
+    int rc;
+
+    vh__net_resolvers_get(&resolvers);
+    vh__buf_puts(&rules, table);
+    for (size_t i = 0; i < resolvers.n; i++)
+        vh__buf_printf(&rules, "add element inet " TABLE " resolvers { %s }\n", resolvers.address[i]);
+    rc = vh__buf_check(&rules, "rules of the host", err);
+    return rc ? rc : vh__net_rules_run(net, rules.data, "rules of the host", err);
+}
 
 /* Asks the kernel for the table by name: 0, -ENOENT, or another -errno. nft itself would list all it has. */
 static int query(void)
@@ -82,7 +100,7 @@ int vh__net_table_ensure(vh__net *net, vh_error *err)
     int rc = exists(&there, err);
 
     if (rc == 0 && !there)
-        rc = vh__net_rules_run(net, table, "rules of the host", err);
+        rc = make(net, err);
     if (rc || net->policy == POLICY_NONE)
         return rc;
     rc = vh__net_sysctl_forward(&changed, err);

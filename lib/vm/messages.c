@@ -6,36 +6,7 @@
 
 #include "auto.h"
 #include "clock.h"
-#include "fd.h"
 #include "vm_priv.h"
-
-/* resolv.conf(5): more are ignored by libc anyway. */
-#define DNS_MAX 3
-
-struct dns {
-    char text[DNS_MAX][INET6_ADDRSTRLEN];
-    const char *list[DNS_MAX];
-    uint32_t n;
-};
-
-/* The host's name servers, but for those on its loopback, which a guest cannot reach. */
-static void read_dns(struct dns *d)
-{
-    vh_auto_buf vh__buf text = { 0 };
-    char *save = NULL;
-
-    if (vh__file_read("/etc/resolv.conf", 65536, &text, NULL) || !text.data)
-        return; /* a guest without names is still a guest */
-    for (char *l = strtok_r(text.data, "\n", &save); l && d->n < DNS_MAX; l = strtok_r(NULL, "\n", &save)) {
-        struct in_addr a;
-
-        if (sscanf(l, "nameserver %45s", d->text[d->n]) == 1 && inet_pton(AF_INET, d->text[d->n], &a) == 1 &&
-            (ntohl(a.s_addr) >> 24) != 127) {
-            d->list[d->n] = d->text[d->n];
-            d->n++;
-        }
-    }
-}
 
 static int parse_mac(const char *text, uint8_t mac[6])
 {
@@ -54,7 +25,8 @@ static vh__agent_list list_of(const char *const *v)
 int vh__message_start(const vh_vm *vm, vh__buf *out, vh_error *err)
 {
     const vh_image_config *c = vh_image_config_get(vm->spec.image);
-    struct dns dns = { 0 };
+    const char *dns[VH_NET_RESOLVERS_MAX];
+    vh__net_resolvers resolvers;
     vh__agent_msg m = { .type = VH_AGENT_START,
                         .start = { .argv = list_of(c->argv),
                                    .env = list_of((const char *const *)vm->spec.env),
@@ -67,8 +39,10 @@ int vh__message_start(const vh_vm *vm, vh__buf *out, vh_error *err)
                                    .stop_signal = (uint32_t)c->stop_signal } };
     int rc;
 
-    read_dns(&dns);
-    m.start.dns = (vh__agent_list){ .v = dns.list, .n = dns.n };
+    vh__net_resolvers_get(&resolvers);
+    for (size_t i = 0; i < resolvers.n; i++)
+        dns[i] = resolvers.address[i];
+    m.start.dns = (vh__agent_list){ .v = dns, .n = (uint32_t)resolvers.n };
     if (inet_pton(AF_INET, VH_NET_GUEST_IP, m.start.guest_ip) != 1 ||
         inet_pton(AF_INET, VH_NET_GATEWAY, m.start.gateway_ip) != 1 ||
         !parse_mac(VH_NET_GATEWAY_MAC, m.start.gateway_mac))
