@@ -7,6 +7,9 @@
 
 #include <errno.h>
 #include <linux/if_tun.h>
+#include <sys/mount.h>
+
+#include "fd.h"
 
 #define WORLD_HOST "192.0.2.1" /* the host's address out there */
 #define WORLD_MAC  "02:00:00:00:00:99"
@@ -49,11 +52,16 @@ static packet world_receive(struct world *w)
     }
 }
 
-static void send_to(const vh__net_lease *l, const char *dst, const char *text)
+static void send_to_port(const vh__net_lease *l, const char *dst, uint16_t port, const char *text)
 {
-    packet p = udp(VH_NET_GUEST_IP, GUEST_PORT, dst, 53, text);
+    packet p = udp(VH_NET_GUEST_IP, GUEST_PORT, dst, port, text);
 
     guest_send(l, &p);
+}
+
+static void send_to(const vh__net_lease *l, const char *dst, const char *text)
+{
+    send_to_port(l, dst, 5353, text);
 }
 
 static void assert_gets_out(struct world *w, const vh__net_lease *l, const char *dst)
@@ -112,6 +120,48 @@ static void private_ranges_are_opened_by_an_option_and_metadata_never(void **sta
     assert_gets_out(&w, l, "192.168.1.1");
     assert_dropped(&w, l, "169.254.169.254");
     vh__net_release(l);
+    world_fini(&w);
+}
+
+/* Gives this test program, and nobody else, another /etc/resolv.conf. */
+static void set_resolvers(const char *dir, const char *text)
+{
+    char path[128];
+    vh_error err = { 0 };
+
+    if (access("/etc/resolv.conf", F_OK) < 0)
+        testenv_skip("root", "there is no /etc/resolv.conf to cover");
+    snprintf(path, sizeof(path), "%s/resolv.conf", dir);
+    assert_ok(vh__file_write_atomic(path, text, strlen(text), 0644, &err), err);
+    assert_int_equal(unshare(CLONE_NEWNS), 0);
+    assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+    assert_int_equal(mount(path, "/etc/resolv.conf", NULL, MS_BIND, NULL), 0);
+}
+
+static void the_hosts_name_servers_may_be_asked_names_and_nothing_else(void **state)
+{
+    static const char *const servers[] = { "10.0.0.2", "169.254.169.253" };
+    vh__net_resolvers found;
+    struct world w;
+    vh__net_lease *l;
+    packet got;
+
+    (void)state;
+    world_init(&w, (vh__net_options){ 0 });
+    set_resolvers(w.b.t.dir, "# comment\nnameserver 127.0.0.53\nnameserver 10.0.0.2\nnameserver ::1\n"
+                             "nameserver 169.254.169.253\nsearch example.org\n");
+    vh__net_resolvers_get(&found);
+    assert_int_equal(found.n, 2);
+    l = netbed_acquire(&w.b);
+    for (size_t i = 0; i < VH_ARRAY_LEN(servers); i++) {
+        assert_string_equal(found.address[i], servers[i]);
+        send_to_port(l, servers[i], 53, "name?");
+        got = world_receive(&w);
+        assert_string_equal(got.dst, servers[i]);
+        assert_dropped(&w, l, servers[i]); /* on another port */
+    }
+    vh__net_release(l);
+    assert_int_equal(umount2("/etc/resolv.conf", MNT_DETACH), 0);
     world_fini(&w);
 }
 
@@ -274,6 +324,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(public_egress_is_masqueraded_and_leaves_private_ranges_out),
         cmocka_unit_test(private_ranges_are_opened_by_an_option_and_metadata_never),
+        cmocka_unit_test(the_hosts_name_servers_may_be_asked_names_and_nothing_else),
         cmocka_unit_test(without_egress_only_its_neighbours_get_out),
         cmocka_unit_test(a_forged_source_does_not_leave_the_namespace),
         cmocka_unit_test(guests_do_not_reach_one_another),
