@@ -78,18 +78,16 @@ static int make_alone(const vh_images *images, vh__source *source, const vh__oci
 {
     vh_auto_fd int lock = -1;
     vh_image there = { .lock = -1 };
-    vh_error why = { 0 };
     int rc = vh__image_lock(images, manifest->digest, LOCK_EX, &lock, err);
 
     if (rc)
         return rc;
-    rc = vh__image_load(images, manifest->digest, &there, &why);
+    rc = vh__image_load(images, manifest->digest, &there, err);
     vh__image_unload(&there);
-    if (rc == 0)
-        return 0;
     if (rc == VH_ECORRUPT)
-        vh__log(images->env, VH_LOG_WARN, "image", NULL, "made anew: %s", why.msg);
-    rc = vh__image_make(images, source, manifest, w, err);
+        vh__log(images->env, VH_LOG_WARN, "image", NULL, "stored image %s is damaged: made anew", manifest->digest);
+    if (rc == VH_ECORRUPT || rc == VH_ENOTFOUND)
+        rc = vh__image_make(images, source, manifest, w, err);
     if (rc)
         vh__image_lock_forget(images, manifest->digest);
     return rc;

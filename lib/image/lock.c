@@ -16,13 +16,6 @@ static char *lock_path(const vh_images *images, const char *digest)
     return vh__strf("%s/locks/%s", images->dir, vh__image_hex(digest));
 }
 
-static bool is_stored(const vh_images *images, const char *digest)
-{
-    vh_auto_free char *final = vh__image_path(images, digest, false);
-
-    return final && access(final, F_OK) == 0;
-}
-
 /* Opens the lock's file, which is there if somebody made or makes the image; |create|: makes it otherwise. */
 static int open_lock(const vh_images *images, const char *path, bool create, int *fd, vh_error *err)
 {
@@ -47,16 +40,16 @@ static int open_lock(const vh_images *images, const char *path, bool create, int
 
 int vh__image_lock(const vh_images *images, const char *digest, int how, int *fd, vh_error *err)
 {
-    vh_auto_free char *path = lock_path(images, digest);
+    vh_auto_free char *path = lock_path(images, digest), *image = vh__image_path(images, digest, false);
     struct stat st;
     int rc;
 
-    if (!path)
+    if (!path || !image)
         return vh_error_set(err, -ENOMEM, "lock of image %s", digest);
     for (;;) {
         vh_auto_fd int f = -1;
 
-        rc = open_lock(images, path, how == LOCK_EX || is_stored(images, digest), &f, err);
+        rc = open_lock(images, path, how == LOCK_EX || access(image, F_OK) == 0, &f, err);
         if (rc)
             return rc;
         if (flock(f, how | LOCK_NB) || fstat(f, &st))
@@ -71,8 +64,8 @@ int vh__image_lock(const vh_images *images, const char *digest, int how, int *fd
 
 void vh__image_lock_forget(const vh_images *images, const char *digest)
 {
-    vh_auto_free char *path = lock_path(images, digest);
+    vh_auto_free char *path = lock_path(images, digest), *image = vh__image_path(images, digest, false);
 
-    if (path && !is_stored(images, digest))
+    if (path && image && access(image, F_OK) != 0)
         (void)unlink(path); /* one that stays is an empty file and does no harm */
 }
