@@ -1,7 +1,7 @@
 /*
- * vh_images: OCI images as read-only root file systems. Opening a reference turns the image's layers into one squashfs,
- * once: equal layers give equal bytes, on any machine at any time, so that the digest of the file names its content.
- * The image's configuration lies beside it.
+ * vh_images: OCI images as read-only root file systems. Opening a reference turns the image's layers into one
+ * squashfs, once: equal layers give equal bytes, on any machine at any time, so that the digest of the file names
+ * its content. The image's configuration lies beside it.
  *
  *     vh_images *images;
  *     vh_image *image;
@@ -43,14 +43,17 @@ typedef struct vh_image vh_image;
 typedef struct vh_images_options {
     size_t size;                 /**< sizeof(vh_images_options) */
     uint64_t max_unpacked_bytes; /**< of all layers together, unpacked; holes of sparse files count. Default 16 GiB */
-    uint64_t max_entries;        /**< entries of all layers together; default 2 million */
+    uint64_t max_entries;        /**< entries of all layers together; default 1 million */
     uint64_t max_config_bytes;   /**< of each JSON document (index, manifest, config); default 4 MiB */
 } vh_images_options;
 
 #define VH_IMAGES_OPTIONS_INIT { .size = sizeof(vh_images_options) }
 
-/** Makes the store's object from |env| (borrowed) and |opts| (copied; NULL: defaults), and removes what conversions
- *  of dead processes left. Creates no directory. The caller owns |*images| (vh_images_free()). Returns 0, -ENOMEM, VH_EINVALID. */
+/**
+ * Makes the store's object from |env| (borrowed) and |opts| (copied; NULL: defaults), and removes what conversions
+ * of dead processes left. Creates no directory. The caller owns |*images| (vh_images_free()).
+ * Returns 0, -ENOMEM, or VH_EINVALID for limits over 100 million entries or 64 MiB of config.
+ */
 VH_API VH_MUST_CHECK int vh_images_new(vh_env *env, const vh_images_options *opts, vh_images **images, vh_error *err);
 /** Frees |images|; NULL is fine. Its vh_image objects must be closed before. */
 VH_API void vh_images_free(vh_images *images);
@@ -75,7 +78,7 @@ typedef struct vh_image_info {
 
 /** How to run an image. Borrowed from its vh_image. */
 typedef struct vh_image_config {
-    const char *const *argv; /**< entrypoint and command, NULL-terminated; may be empty, see vh_image_check_runnable() */
+    const char *const *argv; /**< entrypoint and command, NULL-terminated; empty: see vh_image_check_runnable() */
     const char *const *env;  /**< "NAME=VALUE", NULL-terminated */
     const char *cwd;         /**< absolute; "/" when the image names none */
     const char *user;        /**< "name|uid[:group|gid]"; "" when the image names none: root */
@@ -98,7 +101,8 @@ typedef struct vh_image_config {
  *
  * Errors: VH_EINVALID (reference), VH_ENOTFOUND (no such layout, tag or stored digest), VH_EIMAGE (made for another
  * platform, not an image, or layers that cannot be applied), VH_ECORRUPT (blob missing, cut or not what its digest
- * says: names it, what was expected and found), VH_ELIMIT, VH_ETIMEDOUT, VH_ECANCELED, -errno (-ENOSPC, ...).
+ * says: names it, what was expected and found), VH_ELIMIT (those of vh_images_options; 256 layers, 32 GiB per file,
+ * 65536 owners), VH_ETIMEDOUT, VH_ECANCELED, -errno (-ENOSPC, ...).
  * On error |*image| is untouched and nothing is left behind.
  */
 VH_API VH_MUST_CHECK int vh_image_open(vh_images *images, const char *ref, const vh_call *call, vh_image **image,

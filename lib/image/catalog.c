@@ -199,12 +199,16 @@ int vh_images_remove(vh_images *images, const char *name, vh_error *err)
     vh_auto_fd int lock = -1;
     int rc = find_stored(images, name, digest, err);
 
-    if (rc == 0)
-        rc = check_stored(images, digest, err);
     if (rc)
         return rc;
     rc = vh__image_lock(images, digest, LOCK_EX, &lock, err);
     if (rc == -EWOULDBLOCK)
         return vh_error_set(err, VH_ESTATE, "image %s is in use: stop the VMs that run it first", digest);
-    return rc ? rc : vh__image_drop(images, digest, err);
+    if (rc)
+        return rc;
+    rc = check_stored(images, digest, err);
+    if (rc == 0)
+        rc = vh__image_drop(images, digest, err);
+    vh__image_lock_forget(images, digest);
+    return rc;
 }

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <locale.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -278,6 +277,8 @@ static int apply_layer(conversion *c, vh_error *err)
     for (int pass = 1; rc == 0 && more && c->wants > 0 && c->waiting > 0 && pass < PASSES_MAX; pass++)
         rc = read_again(c, err);
     c->done += c->job->layers[c->layer].size;
+    if (rc == 0)
+        vh__progress(c->job->env, "convert", NULL, c->done, c->total);
     return rc;
 }
 
@@ -285,8 +286,8 @@ static int check_links(const conversion *c, vh_error *err)
 {
     for (const vh__node *v = c->wanted.root->children; c->waiting > 0 && v; v = v->sibling)
         if (v->inode && !vh__inode_known(v->inode))
-            return vh_error_set(err, VH_EIMAGE, "hard link to \"%.200s\": no layer has such a file: rebuild the image",
-                                v->name);
+            return vh_error_set(err, VH_EIMAGE, "hard link to \"%.200s\": no layer has such a file: rebuild the "
+                                "image", v->name);
     return 0;
 }
 

@@ -3,7 +3,8 @@
  * that memory grows with the number of names and not with their content.
  *
  * A hard link whose file an upper layer hides needs data that has passed by already: that layer is then read again
- * for just those files. This is the only case in which a layer is read more than once.
+ * for just those files. This is the only case in which a layer is read more than once. (A link whose file a layer in
+ * between removed could not be made by any builder; here it gets that file.)
  */
 #ifndef VH_IMAGE_CONVERT_H
 #define VH_IMAGE_CONVERT_H

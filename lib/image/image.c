@@ -12,7 +12,7 @@
 enum { OPEN_MS = 600000, POLL_MS = 20 };
 
 #define UNPACKED_DEFAULT (16ULL << 30)
-#define ENTRIES_DEFAULT  2000000
+#define ENTRIES_DEFAULT  1000000
 #define ENTRIES_MOST     100000000 /* inode numbers have 32 bits, sizes of tables are computed from it */
 #define CONFIG_DEFAULT   (4 << 20)
 #define CONFIG_MOST      (64 << 20)

@@ -44,8 +44,9 @@ VH_MUST_CHECK int vh__image_lock(const vh_images *images, const char *digest, in
 void vh__image_lock_forget(const vh_images *images, const char *digest);
 
 /** Reads what is known about a stored image. VH_ENOTFOUND, VH_ECORRUPT. */
-VH_MUST_CHECK int vh__image_info_read(const vh_images *images, const char *digest, vh_image_info *info, vh_error *err);
-/** Fills |image|, but for its lock, from the store; on error it is left zeroed. VH_ENOTFOUND, VH_ECORRUPT. */
+VH_MUST_CHECK int vh__image_info_read(const vh_images *images, const char *digest, vh_image_info *info,
+                                      vh_error *err);
+/** Fills |image|, but for its lock, from the store; on error it owns nothing. VH_ENOTFOUND, VH_ECORRUPT. */
 VH_MUST_CHECK int vh__image_load(const vh_images *images, const char *digest, vh_image *image, vh_error *err);
 /** Frees what vh__image_load() filled. */
 void vh__image_unload(vh_image *image);

@@ -397,8 +397,8 @@ int vh__layer_xattr(vh__layer *l, const char **name, const void **value, size_t 
         if (strcmp(*name, "security.capability") != 0 && strncmp(*name, "user.", 5) != 0)
             continue;
         if (strlen(*name) > VH_TREE_NAME_MAX || *n > UINT16_MAX || (*name)[strcspn(*name, ".") + 1] == '\0')
-            return vh_error_set(err, VH_EIMAGE, "extended attribute \"%.80s\" is longer than Linux has them, or has no name",
-                        *name);
+            return vh_error_set(err, VH_EIMAGE, "extended attribute \"%.80s\" is longer than Linux has them, or has "
+                                "no name", *name);
         l->budget->xattr_bytes += strlen(*name) + *n;
         if (l->budget->xattr_bytes > VH_LAYER_XATTRS_MAX)
             return vh_error_set(err, VH_ELIMIT, "the image has more than 16 MiB of extended attributes");

@@ -1,7 +1,7 @@
 /*
- * Reader of one layer: compressed blob in, tar entries out, by libarchive. Both the blob and the tar stream are hashed
- * while they pass; vh__layer_finish() says whether they were what they should be, so what was read before is not to
- * be believed until then.
+ * Reader of one layer: compressed blob in, tar entries out, by libarchive. Blob and tar stream are both hashed while
+ * they pass; vh__layer_finish() says whether they were what they should be, so what was read before is not to
+ * be believed until then. Type flags that tar does not know are files, as POSIX has it.
  *
  *     vh__layer_open(fd, blob, diff_id, &budget, w, &l, err);
  *     while ((rc = vh__layer_next(l, &entry, err)) > 0)
@@ -56,7 +56,7 @@ VH_MUST_CHECK int vh__layer_data(vh__layer *l, const void **bytes, size_t *n, vh
 /** Next extended attribute of the current entry that is kept: 1, 0 at the end, or VH_ELIMIT. */
 VH_MUST_CHECK int vh__layer_xattr(vh__layer *l, const char **name, const void **value, size_t *n, vh_error *err);
 
-/** Reads the rest, checks size and digest of the blob and the diff_id. VH_ECORRUPT says what was expected and found. */
+/** Reads the rest, checks size and digest of the blob, and the diff_id. VH_ECORRUPT: what was expected and found. */
 VH_MUST_CHECK int vh__layer_finish(vh__layer *l, vh_error *err);
 
 /** Bytes read of the blob so far. */

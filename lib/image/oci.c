@@ -59,7 +59,8 @@ static int parse_descriptor(const cJSON *d, const char *what, vh__oci_descriptor
     vh_error why = { 0 };
 
     if (!vh__digest_valid(digest))
-        return vh_error_set(err, VH_EIMAGE, "%s: digest \"%.80s\" is not \"sha256:\" and 64 hex digits", what, digest);
+        return vh_error_set(err, VH_EIMAGE, "%s: digest \"%.80s\" is not \"sha256:\" and 64 hex digits", what,
+                            digest);
     if (vh__json_u64(d, "size", what, &out->size, &why))
         return vh_error_set(err, VH_EIMAGE, "%s", why.msg);
     out->kind = kind_of(vh__json_str_or(d, "mediaType", ""));

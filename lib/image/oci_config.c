@@ -40,7 +40,8 @@ static int add_strings(const cJSON *list, const char *member, const char **to, s
         if (!cJSON_IsString(s))
             return bad(err, member, "has something that is not a string");
         if (*n == LIST_MAX || strlen(s->valuestring) > STRING_MAX)
-            return vh_error_set(err, VH_ELIMIT, "config: %s has over %d entries or one over 128 KiB", member, LIST_MAX);
+            return vh_error_set(err, VH_ELIMIT, "config: %s has over %d entries or one over 128 KiB", member,
+                                LIST_MAX);
         to[(*n)++] = s->valuestring;
     }
     return 0;
@@ -85,8 +86,8 @@ static int parse_env(const cJSON *run, vh__oci_config *c, vh_error *err)
         return rc;
     for (size_t i = 0; i < n; i++)
         if (strcspn(c->env[i], "=") == 0 || !strchr(c->env[i], '='))
-            return vh_error_set(err, VH_EIMAGE, "config: Env has \"%.80s\", which is not NAME=VALUE: rebuild the image",
-                                c->env[i]);
+            return vh_error_set(err, VH_EIMAGE, "config: Env has \"%.80s\", which is not NAME=VALUE: rebuild the "
+                                "image", c->env[i]);
     c->run.env = c->env;
     return 0;
 }
@@ -152,8 +153,8 @@ static int parse_ports(const cJSON *run, vh__oci_config *c, vh_error *err)
         int port = port_of(p->string);
 
         if (port < 0)
-            return vh_error_set(err, VH_EIMAGE, "config: ExposedPorts has \"%.40s\", which is not a port: rebuild the "
-                                "image", p->string);
+            return vh_error_set(err, VH_EIMAGE, "config: ExposedPorts has \"%.40s\", which is not a port: rebuild "
+                                "the image", p->string);
         if (port > 0 && (c->run.port == 0 || port < c->run.port))
             c->run.port = (uint16_t)port;
     }

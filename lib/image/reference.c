@@ -60,7 +60,8 @@ static int set_dir(layout *l, const char *rest, size_t n, vh_error *err)
     if (!l->dir && errno != ENOENT && errno != ENOTDIR)
         return vh_error_set(err, -errno, "image layout %s", dir);
     if (!l->dir)
-        return vh_error_set(err, VH_ENOTFOUND, "there is no image layout %s: name a directory with an index.json", dir);
+        return vh_error_set(err, VH_ENOTFOUND, "there is no image layout %s: name a directory with an index.json",
+                            dir);
     n = (size_t)snprintf(l->base.ref, sizeof(l->base.ref), "oci:%s%s%s", l->dir, *l->tag ? ":" : "", l->tag);
     if (n >= sizeof(l->base.ref))
         return vh_error_set(err, VH_EINVALID, "image layout %s: its full path is too long", dir);
@@ -125,7 +126,8 @@ static int layout_open_blob(vh__source *s, const vh__oci_descriptor *d, const vh
     if (f < 0 || fstat(f, &st))
         return vh_error_set(err, -errno, "open %s", path);
     if (!S_ISREG(st.st_mode))
-        return vh_error_set(err, VH_ECORRUPT, "blob %s in %s is not a file: fetch the image again", d->digest, l->dir);
+        return vh_error_set(err, VH_ECORRUPT, "blob %s in %s is not a file: fetch the image again", d->digest,
+                            l->dir);
     *fd = vh_steal_fd(&f);
     return 0;
 }

@@ -56,8 +56,8 @@ static int read_all(int fd, const vh__oci_descriptor *d, const vh__wait *w, vh__
             return 0;
         out->len += (size_t)got;
         if (out->len > d->size)
-            return vh_error_set(err, VH_ECORRUPT, "blob %s: longer than the %llu bytes it should have: fetch the image "
-                                "again", d->digest, (unsigned long long)d->size);
+            return vh_error_set(err, VH_ECORRUPT, "blob %s: longer than the %llu bytes it should have: fetch the "
+                                "image again", d->digest, (unsigned long long)d->size);
     }
 }
 
@@ -78,8 +78,8 @@ int vh__source_read(vh__source *s, const vh__oci_descriptor *d, size_t max, cons
         rc = vh__digest_bytes(out->data ? out->data : "", out->len, found, err);
     if (rc || (strcmp(found, d->digest) == 0 && out->len == d->size))
         return rc;
-    return vh_error_set(err, VH_ECORRUPT, "blob is damaged: expected %s with %llu bytes, found %s with %zu: fetch the "
-                        "image again", d->digest, (unsigned long long)d->size, found, out->len);
+    return vh_error_set(err, VH_ECORRUPT, "blob is damaged: expected %s with %llu bytes, found %s with %zu: fetch "
+                        "the image again", d->digest, (unsigned long long)d->size, found, out->len);
 }
 
 int vh__source_manifest(vh__source *s, size_t max, const vh__wait *w, vh__oci_descriptor *out, vh_error *err)

@@ -1,5 +1,5 @@
 /*
- * Writer of one squashfs on libsquashfs: file data first, in the order of arrival, then the tables of a finished tree.
+ * Writer of one squashfs on libsquashfs: file data first, in order of arrival, then the tables of a finished tree.
  * Equal calls give equal bytes: times are 0, names sorted, ids numbered by their first use.
  * LZ4, blocks of 128 KiB, tails in fragments, duplicates stored once, no export table.
  *

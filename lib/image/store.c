@@ -172,7 +172,9 @@ static int write_file(const char *dir, const char *name, const vh__buf *text, vh
 {
     vh_auto_free char *path = vh__path_join(dir, name);
 
-    return path ? vh__file_write_atomic(path, text->data, text->len, 0644, err) : vh_error_set(err, -ENOMEM, "%s", name);
+    if (!path)
+        return vh_error_set(err, -ENOMEM, "%s", name);
+    return vh__file_write_atomic(path, text->data, text->len, 0644, err);
 }
 
 static int write_documents(const char *dir, const vh_image_info *info, const vh__image_docs *docs, vh_error *err)
@@ -220,10 +222,7 @@ int vh__image_drop(const vh_images *images, const char *digest, vh_error *err)
         return rc;
     if (rename(final, tmp))
         return vh_error_set(err, -errno, "remove image %s", final);
-    rc = vh__path_remove(tmp, err);
-    if (rc == 0)
-        vh__image_lock_forget(images, digest);
-    return rc;
+    return vh__path_remove(tmp, err);
 }
 
 static void sweep_one(const vh_images *images, const char *hex)

@@ -9,8 +9,8 @@
 
 enum { CHUNK = 1 << 16, BUCKETS_MIN = 1 << 10 };
 
-/* Names and symlink targets are up to 4 KiB each; on average an image's take far less than this. */
-enum { BYTES_PER_NODE = 1024 };
+/* Names and targets of links may have 4 KiB each, but a node with its inode takes 170 bytes in a common image. */
+enum { BYTES_PER_NODE = 256, BYTES_MIN = 1 << 20 };
 
 struct vh__tree_chunk {
     struct vh__tree_chunk *next;
@@ -141,7 +141,11 @@ int vh__tree_imply_dir(vh__tree *t, vh__node *v, int layer, vh_error *err)
 
 int vh__tree_init(vh__tree *t, size_t max_nodes, vh_error *err)
 {
-    vh__tree n = { .max_nodes = max_nodes, .max_bytes = max_nodes * BYTES_PER_NODE, .n_buckets = BUCKETS_MIN };
+    vh__tree n = {
+        .max_nodes = max_nodes,
+        .max_bytes = BYTES_MIN + max_nodes * BYTES_PER_NODE,
+        .n_buckets = BUCKETS_MIN,
+    };
     int rc;
 
     if (getrandom(&n.seed, sizeof(n.seed), GRND_NONBLOCK) < 0)
