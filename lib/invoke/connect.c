@@ -11,7 +11,7 @@
 #include "auto.h"
 
 #define FIRST_ATTEMPT_MS 50
-#define LAST_ATTEMPT_MS  1000
+#define LAST_ATTEMPT_MS 1000
 
 /* Where to connect to, and its name in messages. */
 struct target {

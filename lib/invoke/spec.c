@@ -12,7 +12,7 @@
 #define BODY_MAX (16u << 20)
 
 #define HTTP_EXAMPLES "http:/path or http:POST:/path:@body.json"
-#define GRPC_EXAMPLE  "grpc:helloworld.Greeter/SayHello:{\"name\":\"record\"}"
+#define GRPC_EXAMPLE "grpc:helloworld.Greeter/SayHello:{\"name\":\"record\"}"
 
 void vh_invoke_request_free(vh_invoke_request *request)
 {
@@ -55,8 +55,10 @@ static int take_path(vh_invoke_request *q, const char *path, size_t n, vh_error 
         return vh_error_set(err, VH_EINVALID, "HTTP path '%.64s' must begin with '/'; write " HTTP_EXAMPLES, path);
     for (size_t i = 0; i < n; i++) {
         if ((unsigned char)path[i] <= ' ' || path[i] == 0x7f || path[i] == '#')
-            return vh_error_set(err, VH_EINVALID, "HTTP path '%.64s': a space, '#' or control character must be "
-                                                  "percent-encoded (%%20)", path);
+            return vh_error_set(err, VH_EINVALID,
+                                "HTTP path '%.64s': a space, '#' or control character must be "
+                                "percent-encoded (%%20)",
+                                path);
     }
     return copy(path, n, &q->path, err);
 }
@@ -133,8 +135,9 @@ int vh_invoke_parse(const char *spec, vh_invoke_request **request, vh_error *err
     else if (strncmp(spec, "grpc:", 5) == 0)
         rc = parse_grpc(q, spec + 5, err);
     else
-        rc = vh_error_set(err, VH_EINVALID, "invocation '%.64s' is neither http: nor grpc:; write " HTTP_EXAMPLES
-                                            " or " GRPC_EXAMPLE, spec);
+        rc = vh_error_set(err, VH_EINVALID,
+                          "invocation '%.64s' is neither http: nor grpc:; write " HTTP_EXAMPLES " or " GRPC_EXAMPLE,
+                          spec);
     if (rc) {
         vh_invoke_request_free(q);
         return rc;

@@ -58,8 +58,7 @@ bool vh__grpc_frames_partial(const vh__grpc_frames *f)
 
 void vh__grpc_frame_append(vh__buf *out, const void *message, size_t n)
 {
-    const uint8_t prefix[VH_GRPC_PREFIX] = { 0, (uint8_t)(n >> 24), (uint8_t)(n >> 16), (uint8_t)(n >> 8),
-                                             (uint8_t)n };
+    const uint8_t prefix[VH_GRPC_PREFIX] = { 0, (uint8_t)(n >> 24), (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n };
 
     vh__buf_append(out, prefix, sizeof(prefix));
     vh__buf_append(out, message, n);

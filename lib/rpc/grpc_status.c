@@ -12,8 +12,8 @@
 const char *vh__grpc_status_name(int status)
 {
     switch (status) {
-#define VH_GRPC_STATUS_NAME(name, value)                                                                     \
-    case value:                                                                                              \
+#define VH_GRPC_STATUS_NAME(name, value)                                                                               \
+    case value:                                                                                                        \
         return #name;
         VH_GRPC_STATUS_LIST(VH_GRPC_STATUS_NAME)
 #undef VH_GRPC_STATUS_NAME

@@ -37,8 +37,8 @@ typedef struct vh__rpc_client vh__rpc_client;
 /** What a unary call brought back. Zero-initialise; vh__rpc_reply_fini(). */
 typedef struct vh__rpc_reply {
     vh__grpc_status status;
-    vh__buf message; /* grpc-message, decoded; empty with VH_GRPC_OK as a rule */
-    vh__buf body;    /* the reply message, empty unless VH_GRPC_OK */
+    vh__buf message;                     /* grpc-message, decoded; empty with VH_GRPC_OK as a rule */
+    vh__buf body;                        /* the reply message, empty unless VH_GRPC_OK */
     int64_t first_byte_ns, last_byte_ns; /* CLOCK_MONOTONIC: first header of the answer, its end */
 } vh__rpc_reply;
 

@@ -133,8 +133,8 @@ static int run_call(vh__rpc_client *c, const struct unary *u, const vh__wait *w,
         if (rc || u->ended)
             return rc;
         if (!vh__grpc_client_alive(c->core))
-            return vh_error_set(err, VH_EPROTOCOL, "the peer does not speak HTTP/2 or closed the session; is this "
-                                                   "a gRPC port?");
+            return vh_error_set(err, VH_EPROTOCOL,
+                                "the peer does not speak HTTP/2 or closed the session; is this a gRPC port?");
         rc = vh__wait_fd(w, c->fd, c->out.len ? POLLIN | POLLOUT : POLLIN, path, err);
         if (!rc)
             rc = pump(c, err);

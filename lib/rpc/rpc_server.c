@@ -168,7 +168,7 @@ static struct conn *conn_new(vh__rpc_server *s)
         free(c);
         return NULL;
     }
-    (void)uv_tcp_init(&s->loop, &c->tcp);    /* neither allocates anything */
+    (void)uv_tcp_init(&s->loop, &c->tcp); /* neither allocates anything */
     (void)uv_timer_init(&s->loop, &c->idle);
     c->tcp.data = c->idle.data = c;
     c->handles = 2;
