@@ -86,8 +86,9 @@ static void a_grpc_answer_is_json_in_one_line(void **state)
     assert_string_equal(r.content_type, "application/json");
     assert_stamps(&r);
     vh_invoke_response_fini(&r);
-    assert_int_equal(invoke("grpc:helloworld.Greeter/SayHello:{}", "127.0.0.1", vh__rpc_server_port(server), 10000, &r,
-                            &err), VH_EREMOTE);
+    assert_int_equal(
+        invoke("grpc:helloworld.Greeter/SayHello:{}", "127.0.0.1", vh__rpc_server_port(server), 10000, &r, &err),
+        VH_EREMOTE);
     assert_false(r.ok);
     assert_int_equal(r.status, VH_GRPC_ABORTED);
     assert_string_equal(r.body, "not you");

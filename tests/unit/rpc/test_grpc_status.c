@@ -21,8 +21,8 @@ static void a_status_is_a_small_number_or_unknown(void **state)
     static const struct {
         const char *text;
         int status;
-    } cases[] = { { "0", 0 },  { "14", 14 }, { "16", 16 },        { "17", 2 },           { "-1", 2 },
-                  { "", 2 },   { "1x", 2 },  { " 1", 2 },         { "4294967296", 2 },   { "007", 7 } };
+    } cases[] = { { "0", 0 }, { "14", 14 }, { "16", 16 }, { "17", 2 },         { "-1", 2 },
+                  { "", 2 },  { "1x", 2 },  { " 1", 2 },  { "4294967296", 2 }, { "007", 7 } };
 
     (void)state;
     for (size_t i = 0; i < VH_ARRAY_LEN(cases); i++)
@@ -94,10 +94,14 @@ static void timeouts_parse_in_every_unit(void **state)
     static const struct {
         const char *text;
         int64_t ns;
-    } cases[] = { { "1n", 1 },          { "2u", 2000 },
-                  { "3m", 3000000 },    { "4S", 4 * VH_NS_PER_S },
-                  { "5M", 300 * VH_NS_PER_S }, { "1H", 3600 * VH_NS_PER_S },
-                  { "0n", 0 },          { "99999999H", INT64_MAX } };
+    } cases[] = { { "1n", 1 },
+                  { "2u", 2000 },
+                  { "3m", 3000000 },
+                  { "4S", 4 * VH_NS_PER_S },
+                  { "5M", 300 * VH_NS_PER_S },
+                  { "1H", 3600 * VH_NS_PER_S },
+                  { "0n", 0 },
+                  { "99999999H", INT64_MAX } };
     int64_t ns;
 
     (void)state;

@@ -17,7 +17,10 @@
 #include "rpc.h"
 #include "spawn.h"
 
-#define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+#define PREFACE  "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+#define SETTINGS "\0\0\0\4\0\0\0\0\0"
+#define PING     "\0\0\x8\6\0\0\0\0\0pingpong" /* 17 bytes */
+#define PONG     "\0\0\x8\6\1\0\0\0\0pingpong"
 
 static vh__grpc_status greet(const vh__rpc_request *request, vh__rpc_answer *answer, void *arg)
 {
@@ -152,9 +155,9 @@ static void hostile_peers_are_closed_and_others_served(void **state)
         size_t n;
     } peers[] = {
         { "GET / HTTP/1.1\r\nHost: here\r\n\r\n", 30 },
-        { "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11 }, /* TLS */
-        { PREFACE "\0\0\6\4\0\0\0\0\0\0\5\0\0\0\1", 39 },          /* MAX_FRAME_SIZE of one */
-        { PREFACE "\xff\xff\xff\4\0\0\0\0\0", 33 },                /* a frame of 16 MiB */
+        { "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11 },     /* TLS */
+        { PREFACE "\0\0\6\4\0\0\0\0\0\0\5\0\0\0\1", 39 },           /* MAX_FRAME_SIZE of one */
+        { PREFACE "\xff\xff\xff\4\0\0\0\0\0", 33 },                 /* a frame of 16 MiB */
         { PREFACE "\0\0\0\4\0\0\0\0\0\0\0\1\1\5\0\0\0\1\xff", 43 }, /* broken HPACK */
     };
     struct fixture f;
@@ -186,7 +189,7 @@ static void a_silent_connection_is_closed_when_idle(void **state)
 
 static void pings_are_answered(void **state)
 {
-    static const char ping[] = PREFACE "\0\0\0\4\0\0\0\0\0" "\0\0\x8\6\0\0\0\0\0" "12345678";
+    static const char ping[] = PREFACE SETTINGS PING;
     struct fixture f;
     int fd;
     char got[512];
@@ -198,7 +201,7 @@ static void pings_are_answered(void **state)
     fixture_start(&f, (vh__rpc_server_options){ 0 });
     fd = dial(vh__rpc_server_port(f.server));
     assert_int_equal(send(fd, ping, sizeof(ping) - 1, MSG_NOSIGNAL), sizeof(ping) - 1);
-    while (!memmem(got, n, "\0\0\x8\6\1\0\0\0\0" "12345678", 17)) {
+    while (!memmem(got, n, PONG, 17)) {
         ssize_t more;
 
         assert_ok(vh__wait_fd(&w, fd, POLLIN, "ping", &err), err);
@@ -220,11 +223,11 @@ static void a_peer_that_never_reads_stops_being_read(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(pings); i += 17)
-        memcpy(pings + i, "\0\0\x8\6\0\0\0\0\0" "12345678", 17);
+        memcpy(pings + i, PING, 17);
     fixture_start(&f, (vh__rpc_server_options){ 0 });
     c = client_of(&f);
     fd = dial(vh__rpc_server_port(f.server));
-    assert_int_equal(send(fd, PREFACE "\0\0\0\4\0\0\0\0\0", 33, MSG_NOSIGNAL), 33);
+    assert_int_equal(send(fd, PREFACE SETTINGS, 33, MSG_NOSIGNAL), 33);
     for (;;) {
         struct pollfd p = { .fd = fd, .events = POLLOUT };
         ssize_t n;
@@ -348,8 +351,9 @@ static void servers_that_do_not_speak_grpc_are_errors(void **state)
 
     (void)state;
     assert_int_equal(call_script((struct script){ .n = 0 }, &w, &err), -ECONNRESET);
-    assert_int_equal(call_script((struct script){ .bytes = "HTTP/1.1 400 Bad Request\r\n\r\n", .n = 28,
-                                                  .silent = true }, &w, &err), VH_EPROTOCOL);
+    assert_int_equal(
+        call_script((struct script){ .bytes = "HTTP/1.1 400 Bad Request\r\n\r\n", .n = 28, .silent = true }, &w, &err),
+        VH_EPROTOCOL);
     assert_non_null(strstr(err.msg, "gRPC port"));
 }
 
