@@ -76,7 +76,7 @@ class GuardsCatch(unittest.TestCase):
         self.assert_caught("documented.py", "low.h:4: vh_low_b()", "1 problems")
 
     def test_a_path_of_one_machine_is_caught(self):
-        self.write("docs/a.md", "see " + "/ho" + "me/someone/notes\n")
+        self.write("docs/a.md", "see " + "/wo" + "rk/someone/notes\n")
         self.assert_caught("portable.py", "docs/a.md:1")
 
     def test_the_symbol_guards_see_globals_and_bare_names(self):
