@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """phases.py [--answer] NAME=FILE...: results of "vhive-ctl run --invoke -o json" side by side.
 
-A table of the phases in milliseconds, one column per file, overlapped ones in brackets; or with --answer a line for
+A table of the phases in milliseconds, one column per file, overlapped ones in brackets, those that took no time left
+out; or with --answer a line for
 each: the function's answer and how long it took to come.
 """
 import json
@@ -46,7 +47,9 @@ def critical_share(result):
 
 def print_table(results):
     rows = [["phase, ms", *results]]
-    rows += [[name, *(cells(r).get(name, "") for r in results.values())] for name in phase_order(results)]
+    spent = [cells(result) for result in results.values()]
+    rows += [[name, *(c.get(name, "") for c in spent)] for name in phase_order(results)
+             if any(c.get(name, "0.0") != "0.0" for c in spent)]
     rows.append(["total", *(milliseconds(r["total_us"]) for r in results.values())])
     rows.append(["critical phases", *(critical_share(r) for r in results.values())])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

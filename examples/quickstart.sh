@@ -43,10 +43,20 @@ mkdir -p "$here"
 export VHIVE_STATE_DIR=$PWD/$here/state VHIVE_RUN_DIR=$run_dir VHIVE_GUEST_DIR=$PWD/build/guest
 export PATH=$PWD/build/bin:$PATH
 
+# quietly LOG COMMAND...: keeps what it says on stderr to LOG, and shows that if it fails.
+quietly() {
+    local log=$1
+    shift
+    "$@" 2>"$log" || {
+        cat "$log" >&2
+        exit 1
+    }
+}
+
 # call NAME SPEC ENGINE LABEL: brings the function up, calls it once and keeps the phases.
 call() {
     local out=$here/$1.$4.json
-    vhive-ctl run "oci:build/functions/$1" --engine "$3" --invoke "$2" -o json >"$out"
+    quietly "$here/log" vhive-ctl run "oci:build/functions/$1" --engine "$3" --invoke "$2" -o json >"$out"
     python3 examples/phases.py --answer "$4=$out"
 }
 
@@ -65,7 +75,7 @@ show() {
     echo
     echo "== $1"
     call "$1" "$2" boot boot
-    vhive-ctl snapshot create "oci:build/functions/$1" >/dev/null
+    quietly "$here/log" vhive-ctl snapshot create "oci:build/functions/$1" >/dev/null
     for how in file:file uffd:uffd reap:reap-record reap:reap; do
         scripts/evict.py "$VHIVE_STATE_DIR/snapshots"
         call "$1" "$2" "${how%:*}" "${how#*:}"
