@@ -22,7 +22,7 @@ END
 for_build=(gcc g++ libc6-dev binutils cmake ninja-build pkg-config python3 musl-tools linux-libc-dev
     libcjson-dev libyaml-dev libssl-dev libarchive-dev libsquashfs-dev libcurl4-openssl-dev libnl-3-dev
     libnl-route-3-dev libnftables-dev liburing-dev libxxhash-dev libuv1-dev libnghttp2-dev libprotobuf-c-dev
-    protobuf-c-compiler libzstd-dev libcmocka-dev)
+    protobuf-c-compiler libzstd-dev libcmocka-dev umoci)
 for_run=(qemu-system-x86)
 for_test=(git iproute2 nftables procps shellcheck)
 kernel=linux-image-cloud-amd64 # depends on the package of the current kernel
