@@ -47,7 +47,7 @@ have_kernel() {
 
 download_kernel() {
     local package
-    package=$(apt-cache depends "$kernel" | awk '/Depends: linux-image-[0-9]/ { print $2; exit }')
+    package=$(LC_ALL=C apt-cache depends "$kernel" | awk '/Depends: linux-image-[0-9]/ { print $2; exit }')
     [[ $package ]] || die "apt knows no package $kernel: add Debian's main archive to its sources"
     mkdir -p "$cache/partial"
     (cd "$cache/partial" && apt-get -o APT::Sandbox::User=root download "$package")
