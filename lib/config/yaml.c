@@ -208,7 +208,7 @@ int vh_config_load_yaml(vh_config *config, const char *yaml, size_t n, const cha
     if (!yaml_parser_initialize(&r.parser))
         return vh_error_set(err, -ENOMEM, "%s", name);
     yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&r.parser, (const unsigned char *)yaml, n);
+    yaml_parser_set_input_string(&r.parser, (const unsigned char *)(n ? yaml : ""), n);
     rc = read_stream(&r);
     yaml_event_delete(&r.event);
     yaml_parser_delete(&r.parser);

@@ -45,7 +45,9 @@ for engine in ("boot", "file", "reap"):
         answers = []
         client = threading.Thread(target=ask, args=(run, answers))
         client.start()
-        time.sleep(0.3)
+        end = time.monotonic() + 30
+        while len(answers) < 3 and client.is_alive() and time.monotonic() < end:
+            time.sleep(0.01)
         pid, below = victim_of(run, name)
         os.kill(pid, signal.SIGKILL)
         left = wait_gone(below)
