@@ -3,6 +3,7 @@
 # converted from plain, gzip and zstd layers. The bars are 60 MB of tar per second and core and 64 MiB of memory;
 # equal layers must give one digest, twice, on two roots.
 # timeout: 300
+# shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 make_layouts() {
