@@ -64,14 +64,19 @@ static vh__inode *take_wanted(conversion *c, const char *path)
     return v->inode;
 }
 
-static void report(conversion *c, const vh__layer *l)
+static void report(conversion *c, uint64_t now)
+{
+    c->reported = now;
+    if (c->job->env)
+        vh__progress(c->job->env, "convert", NULL, now, c->total);
+}
+
+static void report_within(conversion *c, const vh__layer *l)
 {
     uint64_t now = c->done + vh__layer_position(l);
 
-    if (c->again || now < c->reported + REPORT_EVERY)
-        return;
-    c->reported = now;
-    vh__progress(c->job->env, "convert", NULL, now, c->total);
+    if (!c->again && now >= c->reported + REPORT_EVERY)
+        report(c, now);
 }
 
 static int read_data(conversion *c, vh__layer *l, vh__inode *inode, vh_error *err)
@@ -90,7 +95,7 @@ static int read_data(conversion *c, vh__layer *l, vh__inode *inode, vh_error *er
         rc = vh__squash_file_append(c->squash, bytes, n, err);
         if (rc)
             return rc;
-        report(c, l);
+        report_within(c, l);
     }
     return more < 0 ? more : vh__squash_file_end(c->squash, err);
 }
@@ -233,7 +238,7 @@ static int read_entries(conversion *c, vh__layer *l, vh_error *err)
         rc = apply_entry(c, l, err);
         if (rc)
             return rc;
-        report(c, l);
+        report_within(c, l);
     }
     return more < 0 ? more : vh__layer_finish(l, err);
 }
@@ -278,7 +283,7 @@ static int apply_layer(conversion *c, vh_error *err)
         rc = read_again(c, err);
     c->done += c->job->layers[c->layer].size;
     if (rc == 0)
-        vh__progress(c->job->env, "convert", NULL, c->done, c->total);
+        report(c, c->done);
     return rc;
 }
 
