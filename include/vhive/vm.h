@@ -107,6 +107,7 @@ typedef struct vh_vm_stats {
     uint64_t bytes_read;      /**< bytes the VMM and the fault engine read from storage (/proc/PID/io) */
     uint64_t vmm_pss_kib;     /**< proportional set size of the VMM */
     bool recording;           /**< this run records the working set */
+    uint32_t boot_retries;    /**< boots that were begun anew because the guest hung early; 0 or 1 */
 } vh_vm_stats;
 
 /** Reads the figures of |vm|. VH_ESTATE when it has ended. Default deadline 5 s. */

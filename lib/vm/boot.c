@@ -32,6 +32,7 @@ static int step_hello(void *ctx, const vh__wait *w, vh_error *err)
 
     if (rc == VH_ETIMEDOUT && vh__wait_left_ms(w) > 0 && vm->client.sock >= 0) {
         vh__log(vm->vms->o.env, VH_LOG_WARN, "vm", vm->id, "booting again: %s", first.msg);
+        vm->boot_retries++;
         rc = step_spawn(vm, w, err);
         return rc ? rc : await_hello(vm, w, err);
     }

@@ -98,7 +98,8 @@ int vh_vm_stats_get(vh_vm *vm, const vh_call *call, vh_vm_stats *stats, vh_error
                        .installed_pages = vh__json_u64_or(a.json, "installed_pages", 0),
                        .bytes_read = vh__json_u64_or(a.json, "bytes_read", 0),
                        .vmm_pss_kib = vh__json_u64_or(a.json, "vmm_pss_kib", 0),
-                       .recording = vm->recording };
+                       .recording = vm->recording,
+                       .boot_retries = vm->boot_retries };
     memcpy(stats, &s, VH_MIN(stats->size, sizeof(s)));
     vh__shim_message_fini(&a);
     return 0;

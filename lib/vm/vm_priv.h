@@ -65,6 +65,7 @@ struct vh_vm {
     bool replay, recording; /* engine reap: a working set is there; is being recorded */
     vh_phases phases;
     uint64_t pause_us;
+    uint32_t boot_retries;
     char snapshot_id[VH_SNAPSHOT_ID];
 };
 
