@@ -19,7 +19,7 @@ struct agent {
     uint32_t stop_signal;
     uint64_t generation;
     int64_t kill_at_ns; /* end of STOP's grace, 0: none */
-    int64_t off_at_ns;  /* when leaving is given up, 0: not leaving */
+    int64_t off_at_ns;  /* when the host is waited for no longer, 0: not leaving */
     vh__agent_exited result;
     struct function fn;
     struct probe probe;

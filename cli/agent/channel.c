@@ -117,8 +117,10 @@ bool channel_flush(struct channel *c)
         c->writable = false; /* EAGAIN; anything else ends in POLLHUP */
         return false;
     }
-    if (n > 0)
+    if (n > 0) {
         c->sent += (size_t)n;
+        c->moved_ns = now_ns();
+    }
     drop_sent(c);
     return !channel_idle(c);
 }

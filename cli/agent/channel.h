@@ -23,6 +23,7 @@ struct channel {
     bool connected, readable, writable;
     size_t start, end; /* whole frames to send are out[start..end) */
     size_t sent;       /* bytes of the first of them that are on their way */
+    int64_t moved_ns;  /* when the host last took any */
     vh__agent_decoder in;
     uint8_t out[CHANNEL_OUT];
 };

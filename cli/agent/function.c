@@ -227,6 +227,15 @@ static int launch(struct function *fn, struct plan *p, struct fault *f)
     return 0;
 }
 
+static void close_streams(struct function *fn)
+{
+    for (int i = 0; i < 2; i++) {
+        if (fn->streams[i].fd >= 0)
+            (void)close(fn->streams[i].fd); /* nobody has written to it */
+        fn->streams[i].fd = -1;
+    }
+}
+
 static int open_streams(struct function *fn, int write_ends[2], struct fault *f)
 {
     int pipefd[2];
@@ -252,13 +261,16 @@ int function_start(struct function *fn, const vh__agent_start *s, struct fault *
         return -1;
     }
     build_env(&p, s);
-    if (open_streams(fn, ends, f) < 0)
-        return -1;
-    p.out = ends[0];
-    p.err = ends[1];
-    rc = launch(fn, &p, f);
-    (void)close(ends[0]); /* the child's */
-    (void)close(ends[1]); /* the child's */
+    rc = open_streams(fn, ends, f);
+    if (rc == 0) {
+        p.out = ends[0];
+        p.err = ends[1];
+        rc = launch(fn, &p, f);
+        (void)close(ends[0]); /* the child's */
+        (void)close(ends[1]); /* the child's */
+    }
+    if (rc < 0)
+        close_streams(fn);
     return rc;
 }
 

@@ -19,8 +19,7 @@
 #include "mounts.h"
 
 #define CHANNEL_WAIT_MS 5000
-#define DRAIN_NS        (5 * NS_PER_S) /* for the last output, when the host reads slowly */
-#define FAREWELL_NS     NS_PER_S       /* for the host to take EXITED and to answer STOP */
+#define LEAVE_NS        (10 * NS_PER_S) /* without a byte taken by the host, or its STOP after EXITED */
 
 static _Noreturn void power_off(void)
 {
@@ -46,7 +45,7 @@ void agent_leave(struct agent *a, const vh__agent_exited *result)
     a->probing = false;
     probe_stop(&a->probe);
     a->result = *result;
-    a->off_at_ns = now_ns() + DRAIN_NS;
+    a->off_at_ns = now_ns() + LEAVE_NS;
     (void)kill(-1, SIGKILL); /* fails when nobody is left; their ends of the pipes close with them */
 }
 
@@ -80,18 +79,21 @@ static bool drained(const struct agent *a)
     return a->fn.streams[0].fd < 0 && a->fn.streams[1].fd < 0;
 }
 
-/* The end: the last output, EXITED, and, once the host had its chance to read it, power-off. */
+/*
+ * The end: the last output, then EXITED, then power-off. What the host has not read when the machine goes is lost,
+ * and only its STOP, or its hanging up, tells that it has read all; so it is waited for, while it reads, or a time.
+ */
 static void say_goodbye(struct agent *a)
 {
     vh__agent_msg m = { .type = VH_AGENT_EXITED, .exited = a->result };
-    bool late = now_ns() >= a->off_at_ns;
+    bool late;
 
-    if (!a->told && (drained(a) || late)) {
-        a->told = channel_send(&a->ch, &m) || late;
-        a->off_at_ns = now_ns() + FAREWELL_NS;
-    } else if (a->told && late) {
-        a->off = true;
-    }
+    if (a->off_at_ns < a->ch.moved_ns + LEAVE_NS)
+        a->off_at_ns = a->ch.moved_ns + LEAVE_NS;
+    late = now_ns() >= a->off_at_ns;
+    if (!a->told && drained(a))
+        a->told = channel_send(&a->ch, &m);
+    a->off |= late || (a->told && !a->ch.connected);
 }
 
 /* What is due apart from the channel. True if more could be done at once. */
@@ -182,18 +184,21 @@ static void run(struct agent *a)
     }
 }
 
-/* A console for 0, 1 and 2, so that no descriptor of ours gets such a number. */
-static void open_console(void)
+/*
+ * Descriptors 0, 1 and 2, so that none of ours gets such a number. say() writes to the last: to the kernel's log, not
+ * to the console's terminal, which blocks its writer whenever an interrupt of the serial port is late.
+ */
+static void open_log(void)
 {
-    int fd = open("/dev/console", O_RDWR | O_NOCTTY);
+    int null = open("/dev/null", O_RDWR), log = open("/dev/kmsg", O_WRONLY);
 
-    if (fd < 0)
-        fd = open("/dev/null", O_RDWR);
-    for (int std = 0; std <= 2; std++)
-        if (fd != std)
-            (void)dup2(fd, std); /* without any console the lines go nowhere */
-    if (fd > 2)
-        (void)close(fd); /* a copy of it stays */
+    (void)dup2(null, 0); /* without them the lines go nowhere */
+    (void)dup2(null, 1);
+    (void)dup2(log < 0 ? null : log, 2);
+    if (null > 2)
+        (void)close(null); /* copies of them stay */
+    if (log > 2)
+        (void)close(log);
 }
 
 static int catch_signals(struct agent *a, struct fault *f)
@@ -218,7 +223,7 @@ static int begin(struct agent *a, struct fault *f)
 
     if (mounts_early(f) < 0)
         return -1;
-    open_console();
+    open_log();
     (void)file_put("/proc/self/oom_score_adj", "-1000", 5, 0644); /* without it the guest dies whole */
     if (catch_signals(a, f) < 0 || modules_load(f) < 0 || channel_open(&a->ch, CHANNEL_WAIT_MS, f) < 0)
         return -1;

@@ -98,8 +98,7 @@ static void signal_function(struct agent *a, uint32_t number)
 static void handle_stop(struct agent *a, uint32_t number, uint32_t grace_ms)
 {
     if (a->fn.pid == 0 || a->told) {
-        a->off = channel_idle(&a->ch); /* nothing to stop, or the host has read that it is over */
-        a->off_at_ns = now_ns() + NS_PER_S;
+        a->off = true; /* nothing to stop, or the host has read that it is over */
         return;
     }
     signal_function(a, number ? number : a->stop_signal);

@@ -25,16 +25,17 @@ int fault_set(struct fault *f, const char *stage, const char *fmt, ...)
 
 void say(const char *fmt, ...)
 {
+    static const char head[] = "<2>vhive-agent: "; /* critical: shown on a quiet console, too */
     char line[640];
     va_list ap;
-    int n = snprintf(line, sizeof(line), "vhive-agent: "), m;
+    int n;
 
+    memcpy(line, head, sizeof(head));
     va_start(ap, fmt);
-    m = vsnprintf(line + n, sizeof(line) - (size_t)n - 1, fmt, ap);
+    n = vsnprintf(line + sizeof(head) - 1, sizeof(line) - sizeof(head) + 1, fmt, ap);
     va_end(ap);
-    n += m < (int)sizeof(line) - n - 1 ? m : (int)sizeof(line) - n - 2;
-    line[n++] = '\n';
-    (void)!write(STDERR_FILENO, line, (size_t)n); /* there is nowhere else to complain to */
+    if (n > 0)
+        (void)!write(STDERR_FILENO, line, strlen(line)); /* there is nowhere else to complain to */
 }
 
 int64_t now_ns(void)

@@ -20,7 +20,7 @@ struct fault {
 /** Fills |f| (code VH_AGENT_EXIT_GUEST) and returns -1. %m is errno's text. */
 int fault_set(struct fault *f, const char *stage, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/** One line on the guest's console, for those who read its log. */
+/** One line in the kernel's log and so on the console, for those who read that. Never blocks. */
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /** CLOCK_MONOTONIC. */

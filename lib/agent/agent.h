@@ -59,8 +59,8 @@ typedef enum vh__agent_type {
     VH_AGENT_STARTED = 0x42,  /* the function was executed */
     VH_AGENT_READY = 0x43,    /* its port accepts connections (without a port: it was started) */
     VH_AGENT_OUTPUT = 0x44,   /* what it wrote; nothing is dropped: a full channel blocks the function */
-    VH_AGENT_EXITED = 0x45,   /* it has ended, or could not be started; all its output came before. The guest then
-                                 powers off when it is told to STOP, or a second later */
+    VH_AGENT_EXITED = 0x45,   /* it has ended, or could not be started; all its output came before. Answer STOP: only
+                                 then the guest knows that all was read, and powers off; else ten seconds later */
     VH_AGENT_ERROR = 0x46,    /* what failed in the guest */
     VH_AGENT_LOG = 0x47,      /* what the agent has to say */
     VH_AGENT_PONG = 0x48,
