@@ -62,7 +62,7 @@ VH_MUST_CHECK int vh__vmlinux_extract(const char *image, const char *to, vh_erro
 typedef struct vh__kmod {
     char name[56]; /* '-' written as '_', as modules are told apart */
     char *path;
-    vh__buf data;  /* without its signature: see vh__kmod_load() */
+    vh__buf data;
 } vh__kmod;
 
 #define VH_KMODS_MAX 64
@@ -87,9 +87,6 @@ VH_MUST_CHECK int vh__kmods_load(const char *dir, const char *const *wanted, vh_
  * |*value| borrows from |bytes|. VH_EINVALID for what is no ELF64 file or points outside of itself.
  */
 VH_MUST_CHECK int vh__modinfo_get(const void *bytes, size_t n, const char *key, const char **value, vh_error *err);
-
-/** Length of a module without the signature that may follow its ELF file. */
-size_t vh__modinfo_unsigned_len(const void *bytes, size_t n);
 
 /* initramfs.c */
 

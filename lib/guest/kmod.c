@@ -128,8 +128,6 @@ static int read_module(vh__kmod *m, vh_error *err)
     archive_read_support_format_raw(a); /* as above */
     rc = read_all(a, m->path, &m->data, err);
     archive_read_free(a); /* was only read */
-    if (rc == 0)
-        m->data.len = vh__modinfo_unsigned_len(m->data.data, m->data.len);
     return rc;
 }
 

@@ -3,10 +3,6 @@
 #include <elf.h>
 #include <string.h>
 
-/* The signature's trailer: struct module_signature, 12 bytes that end in its big-endian length, and this text. */
-#define SIGNATURE_MARK "~Module signature appended~\n"
-#define SIGNATURE_INFO 12
-
 /* A file's bytes that must not be left. */
 struct view {
     const uint8_t *at;
@@ -71,18 +67,4 @@ int vh__modinfo_get(const void *bytes, size_t n, const char *key, const char **v
         at += strlen(s) + 1;
     }
     return 0;
-}
-
-size_t vh__modinfo_unsigned_len(const void *bytes, size_t n)
-{
-    const uint8_t *p = bytes;
-    size_t mark = strlen(SIGNATURE_MARK), rest;
-    uint32_t signature;
-
-    if (n < mark + SIGNATURE_INFO || memcmp(p + n - mark, SIGNATURE_MARK, mark) != 0)
-        return n;
-    rest = n - mark - SIGNATURE_INFO;
-    p += rest + SIGNATURE_INFO - 4;
-    signature = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-    return signature <= rest ? rest - signature : n;
 }

@@ -71,26 +71,6 @@ static void text_is_no_module(void **state)
     assert_int_equal(vh__modinfo_get("#!/bin/sh\n", 10, "depends", &value, &err), VH_EINVALID);
 }
 
-static void a_signature_is_left_off(void **state)
-{
-    static const char mark[] = "~Module signature appended~\n";
-    uint8_t trailer[12] = { [11] = 5 };
-    vh_auto_buf vh__buf m = { 0 };
-    size_t bare;
-
-    (void)state;
-    fixture_depends(&m, "");
-    bare = m.len;
-    assert_int_equal(vh__modinfo_unsigned_len(m.data, m.len), bare);
-    vh__buf_append(&m, "12345", 5);
-    vh__buf_append(&m, trailer, sizeof(trailer));
-    vh__buf_puts(&m, mark);
-    assert_int_equal(vh__modinfo_unsigned_len(m.data, m.len), bare);
-    m.data[m.len - strlen(mark) - 4] = 0x7f; /* longer than the file */
-    assert_int_equal(vh__modinfo_unsigned_len(m.data, m.len), m.len);
-    assert_int_equal(vh__modinfo_unsigned_len(mark, strlen(mark)), strlen(mark));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -99,7 +79,6 @@ int main(void)
         cmocka_unit_test(offsets_that_point_outside_are_refused),
         cmocka_unit_test(a_section_without_its_end_is_refused),
         cmocka_unit_test(text_is_no_module),
-        cmocka_unit_test(a_signature_is_left_off),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
