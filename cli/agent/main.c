@@ -43,35 +43,37 @@ void agent_leave(struct agent *a, const vh__agent_exited *result)
         return;
     a->leaving = true;
     a->probing = false;
+    a->kill_at_ns = 0;
     probe_stop(&a->probe);
     a->result = *result;
     a->off_at_ns = now_ns() + LEAVE_NS;
     (void)kill(-1, SIGKILL); /* fails when nobody is left; their ends of the pipes close with them */
 }
 
-/* Moves one portion of output from the function to the channel. True if there may be more. */
-static bool pump_stream(struct agent *a, int i)
+/* Whether a portion of output can be moved now. */
+static bool can_pump(const struct agent *a, int i)
+{
+    const struct stream *s = &a->fn.streams[i];
+
+    return s->fd >= 0 && s->readable && channel_room(&a->ch) >= VH_AGENT_OUTPUT_MAX + CHANNEL_RESERVE;
+}
+
+/* Moves one portion of output from the function to the channel. */
+static void pump_stream(struct agent *a, int i)
 {
     static char data[VH_AGENT_OUTPUT_MAX];
     struct stream *s = &a->fn.streams[i];
     vh__agent_msg m = { .type = VH_AGENT_OUTPUT, .stream = (uint16_t)(VH_AGENT_STDOUT + i) };
-    ssize_t n;
+    ssize_t n = read(s->fd, data, sizeof(data));
 
-    if (s->fd < 0 || !s->readable || channel_room(&a->ch) < sizeof(data) + CHANNEL_RESERVE)
-        return false;
-    n = read(s->fd, data, sizeof(data));
-    if (n < 0 && errno == EINTR)
-        return true;
     if (n > 0) {
         m.output = (vh__agent_bytes){ .data = data, .len = (uint32_t)n };
-        return channel_send(&a->ch, &m);
-    }
-    if (n == 0) {
+        (void)channel_send(&a->ch, &m); /* can_pump() has seen to the room */
+    } else if (n == 0) {
         (void)close(s->fd); /* its writers are gone */
         s->fd = -1;
     }
-    s->readable = false;
-    return false;
+    s->readable = n > 0 || (n < 0 && errno == EINTR);
 }
 
 static bool drained(const struct agent *a)
@@ -96,18 +98,17 @@ static void say_goodbye(struct agent *a)
     a->off |= late || (a->told && !a->ch.connected);
 }
 
-/* What is due apart from the channel. True if more could be done at once. */
-static bool tend_function(struct agent *a)
+/* What is due apart from the channel. */
+static void tend_function(struct agent *a)
 {
-    bool more = false;
-
     for (int i = 0; i < 2; i++)
-        more |= pump_stream(a, i);
+        if (can_pump(a, i))
+            pump_stream(a, i);
     if (a->probing && probe_step(&a->probe, a->epoll_fd, EVENT_PROBE)) {
         a->probing = false;
         (void)channel_send(&a->ch, &(vh__agent_msg){ .type = VH_AGENT_READY }); /* the reserve has room for it */
     }
-    if (a->kill_at_ns && now_ns() >= a->kill_at_ns && !a->leaving) {
+    if (a->kill_at_ns && now_ns() >= a->kill_at_ns) {
         a->kill_at_ns = 0;
         (void)kill(a->fn.pid, SIGKILL); /* fails when it has ended in this moment */
     }
@@ -118,7 +119,6 @@ static bool tend_function(struct agent *a)
     }
     if (a->leaving)
         say_goodbye(a);
-    return more;
 }
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -179,8 +179,9 @@ static void run(struct agent *a)
         wait_for_events(a, more ? 0 : time_left(a));
         more = messages_handle(a);
         if (!a->quiesced)
-            more |= tend_function(a);
+            tend_function(a);
         more |= channel_flush(&a->ch);
+        more |= !a->quiesced && (can_pump(a, 0) || can_pump(a, 1)); /* the flush may have made the room */
     }
 }
 
