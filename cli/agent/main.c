@@ -193,9 +193,9 @@ static void open_log(void)
 {
     int null = open("/dev/null", O_RDWR), log = open("/dev/kmsg", O_WRONLY);
 
-    (void)dup2(null, 0); /* without them the lines go nowhere */
-    (void)dup2(null, 1);
-    (void)dup2(log < 0 ? null : log, 2);
+    (void)dup2(log < 0 ? null : log, 2); /* first: without a console |log| is 1. If it fails, lines go nowhere */
+    (void)dup2(null, 0);                 /* as above */
+    (void)dup2(null, 1);                 /* as above */
     if (null > 2)
         (void)close(null); /* copies of them stay */
     if (log > 2)
