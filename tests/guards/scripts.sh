@@ -6,7 +6,7 @@ if ! command -v shellcheck >/dev/null; then
     echo "skip: shellcheck: not installed"
     exit 77
 fi
-git ls-files -co --exclude-standard '*.sh' .ci/run | xargs shellcheck -x
+find . -path ./build -prune -o \( -name '*.sh' -o -path ./.ci/run \) -exec shellcheck -x {} +
 for script in scripts/*.sh examples/*.sh tests/run.sh; do
     "$script" --help | grep -q '^usage: '"$script" || {
         echo "$script --help does not say how to use it"
