@@ -24,7 +24,7 @@ for_build=(gcc g++ libc6-dev binutils cmake ninja-build pkg-config python3 musl-
     libnl-route-3-dev libnftables-dev liburing-dev libxxhash-dev libuv1-dev libnghttp2-dev libprotobuf-c-dev
     protobuf-c-compiler libzstd-dev libcmocka-dev umoci)
 for_run=(qemu-system-x86)
-for_test=(git iproute2 nftables procps shellcheck)
+for_test=(curl git iproute2 nftables procps python3-grpcio shellcheck skopeo squashfs-tools zstd)
 kernel=linux-image-cloud-amd64 # depends on the package of the current kernel
 cache=${VHIVE_CACHE:-/var/cache/vhive}
 
