@@ -70,8 +70,8 @@ typedef struct vh_env_options {
 /**
  * Makes an environment. |opts| is copied (strings too); NULL means defaults. Creates no directory: that is left to
  * those who write there. On success the caller owns |*env| (vh_env_free()).
- * Returns 0, -ENOMEM, or VH_EINVALID for a directory that is not absolute or longer than 64 bytes below |run_dir|
- * (the socket path limit of the kernel, 108 bytes, is kept this way).
+ * Returns 0, -ENOMEM, or VH_EINVALID for a directory that is not absolute, or a |run_dir| of more than 64 bytes, below
+ * which the paths of sockets would pass the kernel's limit of 108.
  */
 VH_API VH_MUST_CHECK int vh_env_new(const vh_env_options *opts, vh_env **env, vh_error *err);
 

@@ -20,13 +20,10 @@ static char *default_libexec(void)
     vh_auto_free char *self = NULL;
     Dl_info info;
 
-    if (!dladdr((void *)(uintptr_t)&vh_env_new, &info) || !info.dli_fname)
-        return NULL;
     /* a shared library: its path; a program that has us built in: its argv[0], which may lack a folder */
-    self = realpath(strchr(info.dli_fname, '/') ? info.dli_fname : "/proc/self/exe", NULL);
-    if (!self)
-        return NULL;
-    for (int up = 0; up < 3; up++) {
+    if (dladdr((void *)(uintptr_t)&vh_env_new, &info) && info.dli_fname)
+        self = realpath(strchr(info.dli_fname, '/') ? info.dli_fname : "/proc/self/exe", NULL);
+    for (int up = 0; self && up < 3; up++) {
         vh_auto_free char *candidate = NULL;
         char *slash = strrchr(self, '/');
 

@@ -49,7 +49,8 @@ int vh__fd_pwrite_full(int fd, const void *from, size_t n, uint64_t off, const c
     return 0;
 }
 
-int vh__fd_write_full(int fd, const void *from, size_t n, const char *what, vh_error *err)
+/* Writes the rest of a message whose descriptors are gone already. */
+static int write_full(int fd, const void *from, size_t n, const char *what, vh_error *err)
 {
     const char *p = from;
 
@@ -169,7 +170,7 @@ int vh__fd_send(int sock, const void *bytes, size_t n, const int *fds, size_t nf
     if (put < 0)
         return vh_error_set(err, -errno, "send message");
     if ((size_t)put < n)
-        return vh__fd_write_full(sock, (const char *)bytes + put, n - (size_t)put, "message", err);
+        return write_full(sock, (const char *)bytes + put, n - (size_t)put, "message", err);
     return 0;
 }
 

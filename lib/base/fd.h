@@ -14,8 +14,6 @@
 VH_MUST_CHECK int vh__fd_pread_full(int fd, void *to, size_t n, uint64_t off, const char *what, vh_error *err);
 /** Writes exactly |n| bytes at |off|. */
 VH_MUST_CHECK int vh__fd_pwrite_full(int fd, const void *from, size_t n, uint64_t off, const char *what, vh_error *err);
-/** Writes exactly |n| bytes to a blocking descriptor; a socket's peer that is gone is -EPIPE, never a signal. */
-VH_MUST_CHECK int vh__fd_write_full(int fd, const void *from, size_t n, const char *what, vh_error *err);
 
 /** Reads the whole of |path| into |out|; more than |max| bytes is VH_ELIMIT, a missing file -ENOENT. */
 VH_MUST_CHECK int vh__file_read(const char *path, size_t max, vh__buf *out, vh_error *err);

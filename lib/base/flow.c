@@ -12,7 +12,7 @@
 struct task {
     const vh__step *step;
     void *ctx;
-    const vh__wait *wait;
+    vh__wait wait; /* a copy: a later step may shorten the flow's */
     pthread_t thread;
     int64_t start_ns, end_ns;
     int rc;
@@ -54,7 +54,7 @@ static void *task_main(void *arg)
 {
     struct task *t = arg;
 
-    t->rc = t->step->run(t->ctx, t->wait, &t->err);
+    t->rc = t->step->run(t->ctx, &t->wait, &t->err);
     t->end_ns = vh__clock_mono_ns();
     return NULL;
 }
@@ -66,7 +66,7 @@ static int start_task(struct flow *f, size_t index, const vh__wait *w, vh_error 
 
     if (f->ntasks == VH_FLOW_BACKGROUND_MAX)
         return vh_error_set(err, VH_ELIMIT, "more than %d background steps", VH_FLOW_BACKGROUND_MAX);
-    *t = (struct task){ .step = &f->steps[index], .ctx = f->ctx, .wait = w, .index = index,
+    *t = (struct task){ .step = &f->steps[index], .ctx = f->ctx, .wait = *w, .index = index,
                         .start_ns = vh__clock_mono_ns() };
     rc = pthread_create(&t->thread, NULL, task_main, t);
     if (rc)
@@ -152,11 +152,4 @@ int vh__flow_run(const vh__step *steps, size_t n, void *ctx, const vh__wait *w, 
     if (rc)
         undo_done(&f, n);
     return rc;
-}
-
-void vh__flow_undo(const vh__step *steps, size_t n, void *ctx)
-{
-    for (size_t i = n; i-- > 0;)
-        if (steps[i].undo && !(steps[i].skip && steps[i].skip(ctx)))
-            steps[i].undo(ctx);
 }

@@ -40,13 +40,10 @@ typedef struct vh__step {
 #define VH_FLOW_BACKGROUND_MAX 8
 
 /**
- * Runs |steps|. |phases| (may be NULL) gets a phase per step, also when the flow fails. Returns 0 with every step
+ * Runs |steps| within |w|, which a foreground step may shorten for those after it. |phases| (may be NULL) gets a phase per step, also when the flow fails. Returns 0 with every step
  * done and none undone, or the failing step's code with every step undone. -ENOMEM, -EAGAIN: a thread could not start.
  */
 VH_MUST_CHECK int vh__flow_run(const vh__step *steps, size_t n, void *ctx, const vh__wait *w, vh_phases *phases,
                                vh_error *err);
-
-/** Undoes a whole flow that succeeded, in reverse. Steps whose |skip| says so are left out. */
-void vh__flow_undo(const vh__step *steps, size_t n, void *ctx);
 
 #endif

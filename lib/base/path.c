@@ -109,7 +109,7 @@ char *vh__path_find_program(const char *program)
     const char *path = getenv("PATH");
 
     if (strchr(program, '/'))
-        return access(program, X_OK) == 0 ? strdup(program) : NULL;
+        return access(program, X_OK) == 0 ? realpath(program, NULL) : NULL;
     if (!path)
         path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     while (*path) {
@@ -119,7 +119,7 @@ char *vh__path_find_program(const char *program)
         if (!full)
             return NULL;
         if (n && access(full, X_OK) == 0)
-            return vh_steal_ptr(full);
+            return realpath(full, NULL);
         path += n + (path[n] == ':');
     }
     return NULL;

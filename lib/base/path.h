@@ -15,7 +15,7 @@ VH_MUST_CHECK char *vh__strf(const char *fmt, ...) VH_PRINTF(1, 2);
 VH_MUST_CHECK int vh__path_mkdirs(const char *path, mode_t mode, vh_error *err);
 /** Removes |path| with everything below it, following no link and crossing no mount. A missing one is fine. */
 VH_MUST_CHECK int vh__path_remove(const char *path, vh_error *err);
-/** Finds |program| in PATH, or takes it as it is when it has a slash; on the heap, NULL if not found. */
+/** Absolute path of |program|, found in PATH unless it has a slash; on the heap, NULL if not found. */
 VH_MUST_CHECK char *vh__path_find_program(const char *program);
 
 #endif

@@ -58,7 +58,7 @@ static int child_fds(const vh__spawn_options *o, int report)
         if (moved[i] < 0)
             child_fail(report, "duplicate descriptor");
     }
-    null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    null = open("/dev/null", O_RDWR); /* if it is 0 to 2 it stays; else close_range() sees to it */
     if (null < 0)
         child_fail(report, "open /dev/null");
     for (int std = 0; std <= 2; std++)
@@ -88,8 +88,6 @@ static _Noreturn void child_main(const vh__spawn_options *o, int report)
 {
     sigset_t none;
 
-    if (o->die_with_parent && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-        child_fail(report, "parent death signal");
     if (o->new_session && setsid() < 0)
         child_fail(report, "setsid");
     if (o->netns_fd > 0 && setns(o->netns_fd, CLONE_NEWNET) < 0)

@@ -25,7 +25,6 @@ typedef struct vh__spawn_options {
     size_t nfds;
     bool new_session;
     bool new_pid_ns;    /* the child is init of its own pid namespace: when it dies, all its descendants do */
-    bool die_with_parent; /* SIGKILL when the spawning thread ends; lost when the child changes its credentials */
     int netns_fd;       /* network namespace to enter; 0: none (descriptor 0 is never one of ours) */
     uint64_t nofile;    /* RLIMIT_NOFILE, 0: the parent's */
     bool limit_caps;    /* a program run as root gets the capabilities in |keep_caps| alone */
