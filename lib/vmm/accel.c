@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "auto.h"
+#include "clock.h"
 #include "vmm.h"
 
 /* mov ecx, 200000; again: dec ecx; jnz again; hlt  (16-bit real mode, 32-bit operands) */
@@ -18,10 +19,14 @@ static const unsigned char probe_code[] = { 0x66, 0xb9, 0x40, 0x0d, 0x03, 0x00, 
 
 #define PROBE_ADDR 0x1000UL
 
+/* Far from both: room for a busy machine below it, and for a faster emulator above. */
+#define LIMIT_NS (60 * VH_NS_PER_MS)
+
 static int enter(int vcpu, struct kvm_run *run, vh_error *err)
 {
     struct kvm_sregs s;
     struct kvm_regs r = { .rip = PROBE_ADDR, .rflags = 2 };
+    int64_t start, took;
 
     if (ioctl(vcpu, KVM_GET_SREGS, &s) < 0)
         return vh_error_set(err, -errno, "KVM probe: get registers");
@@ -29,8 +34,15 @@ static int enter(int vcpu, struct kvm_run *run, vh_error *err)
     s.cs.selector = 0;
     if (ioctl(vcpu, KVM_SET_SREGS, &s) < 0 || ioctl(vcpu, KVM_SET_REGS, &r) < 0)
         return vh_error_set(err, -errno, "KVM probe: set registers");
+    start = vh__clock_mono_ns();
     if (ioctl(vcpu, KVM_RUN, 0) < 0)
         return vh_error_set(err, -errno, "KVM probe: run");
+    took = vh__clock_mono_ns() - start;
+    if (took > LIMIT_NS)
+        return vh_error_set(err, VH_EUNSUPPORTED,
+                            "/dev/kvm: emulates instructions (a guest took %lld ms for what takes hardware less than "
+                            "one): use --accel tcg",
+                            (long long)(took / VH_NS_PER_MS));
     if (run->exit_reason != KVM_EXIT_HLT)
         return vh_error_set(err, VH_EVMM, "KVM probe: the guest ended with exit reason %u instead of a halt",
                             run->exit_reason);

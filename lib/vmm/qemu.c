@@ -15,6 +15,9 @@
 /* QEMU keeps 3 descriptors per virtio queue and some dozens more. */
 #define QEMU_NOFILE 1024
 
+/* To change its user, and to open what lies below a folder that only another user may enter. */
+#define QEMU_CAPS (1ULL << CAP_SETUID | 1ULL << CAP_SETGID | 1ULL << CAP_DAC_READ_SEARCH)
+
 /* How often a running migration is asked for its state. One of a few dozen KiB takes 5 to 10 ms. */
 #define MIGRATION_POLL_MS 1
 
@@ -23,12 +26,11 @@ static struct qemu *qemu(vh__vmm *v)
     return v->backend;
 }
 
-void vh__qemu_free(void *backend)
+static void qemu_free(vh__vmm *v)
 {
-    struct qemu *q = backend;
-
-    vh__qmp_client_fini(&q->qmp);
-    free(q);
+    if (v->backend)
+        vh__qmp_client_fini(&qemu(v)->qmp);
+    free(v->backend);
 }
 
 /* A stream socket pair; ours is close-on-exec, non-blocking if asked for. */
@@ -80,7 +82,7 @@ static int spawn_child(vh__vmm *v, const vh__vmm_config *c, const struct child_e
                                            .nfds = n,
                                            .new_session = true,
                                            .netns_fd = c->netns_fd,
-                                           .keep_caps = 1ULL << CAP_SETUID | 1ULL << CAP_SETGID,
+                                           .keep_caps = QEMU_CAPS,
                                            .limit_caps = true,
                                            .nofile = QEMU_NOFILE },
                      &v->process, err);
@@ -211,4 +213,5 @@ const vh__vmm_ops vh__qemu_ops = {
     .resume = qemu_resume,
     .save = qemu_save,
     .load = qemu_load,
+    .free = qemu_free,
 };

@@ -12,6 +12,9 @@
 #include "path.h"
 #include "vmm_priv.h"
 
+/* Path of the child's descriptor QEMU_FD_MEMORY. */
+#define MEMORY_PATH "/proc/self/fd/7"
+
 static void add(vh__qemu_args *a, const char *fmt, ...) VH_PRINTF(2, 3);
 
 static void add(vh__qemu_args *a, const char *fmt, ...)
@@ -60,7 +63,7 @@ static void add_machine(vh__qemu_args *a, const vh__vmm_config *c)
     if (c->memory == VH_VMM_MEMORY_UFFD)
         add(a, "memory-backend-ram,id=ram,size=%uM", c->memory_mib);
     else
-        add(a, "memory-backend-file,id=ram,size=%uM,mem-path=/proc/self/fd/%d,share=%s", c->memory_mib, QEMU_FD_MEMORY,
+        add(a, "memory-backend-file,id=ram,size=%uM,mem-path=%s,share=%s", c->memory_mib, MEMORY_PATH,
             c->memory == VH_VMM_MEMORY_SHARED ? "on" : "off");
 }
 
@@ -154,8 +157,11 @@ int vh__qemu_args_make(vh__qemu_args *a, const vh__vmm_config *c, vh_error *err)
     add_confinement(a, c);
     add_boot(a, c);
     add_env(a, "PATH", "/usr/bin:/bin");
-    if (c->memory == VH_VMM_MEMORY_UFFD) {
+    if (c->memory != VH_VMM_MEMORY_SHARED)
         add_env(a, "LD_PRELOAD", c->preload);
+    if (c->memory == VH_VMM_MEMORY_PRIVATE)
+        add_env(a, "VHIVE_READONLY_PATH", MEMORY_PATH);
+    if (c->memory == VH_VMM_MEMORY_UFFD) {
         add_env_number(a, "VHIVE_UFFD_SIZE", (unsigned long long)c->memory_mib << 20);
         add_env_number(a, "VHIVE_UFFD_SOCK_FD", QEMU_FD_UFFD_SOCK);
         add_env_number(a, "VHIVE_UFFD_DEV_FD", QEMU_FD_UFFD_DEV);

@@ -41,9 +41,12 @@ typedef struct vh__qmp_decoder {
 } vh__qmp_decoder;
 
 void vh__qmp_decoder_fini(vh__qmp_decoder *d);
-/** Takes |n| received bytes. VH_ELIMIT for a line beyond the limit, -ENOMEM. */
+/** Takes |n| received bytes. -ENOMEM. */
 VH_MUST_CHECK int vh__qmp_feed(vh__qmp_decoder *d, const void *bytes, size_t n, vh_error *err);
-/** Gives the next whole message: 1 and |*m|, 0 when there is none yet, VH_EPROTOCOL for a line that is none. */
+/**
+ * Gives the next whole message: 1 and |*m|, 0 when there is none yet, VH_EPROTOCOL for a line that is none, VH_ELIMIT
+ * for one beyond the limit.
+ */
 VH_MUST_CHECK int vh__qmp_next(vh__qmp_decoder *d, vh__qmp_message *m, vh_error *err);
 
 /** Appends the command |name| with |args| (borrowed, NULL: none) and |id| (not 0) to |out|. */

@@ -35,8 +35,10 @@ static int receive(vh__qmp_client *c, const vh__wait *w, const char *what, vh_er
 static int next_answer(vh__qmp_client *c, const vh__wait *w, const char *what, vh__qmp_message *m, vh_error *err)
 {
     for (;;) {
-        int rc = vh__qmp_next(&c->decoder, m, err);
+        int rc = vh__wait_check(w, what, err); /* events without end must not outlast the deadline */
 
+        if (rc == 0)
+            rc = vh__qmp_next(&c->decoder, m, err);
         if (rc == 0)
             rc = receive(c, w, what, err);
         else if (rc == 1 && m->kind != VH_QMP_EVENT)

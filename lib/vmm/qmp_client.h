@@ -1,6 +1,6 @@
 /*
- * QMP over a socket: one command at a time, blocking with bounds. Events that arrive meanwhile are counted where they
- * matter (STOP, RESUME, ...) and dropped otherwise: the driver asks for states instead of believing events.
+ * QMP over a socket: one command at a time, blocking with bounds. Events that arrive meanwhile are dropped: the driver
+ * asks for states instead of believing events.
  */
 #ifndef VH_VMM_QMP_CLIENT_H
 #define VH_VMM_QMP_CLIENT_H

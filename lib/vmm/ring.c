@@ -8,22 +8,42 @@ void vh__ring_put(vh__ring *r, const char *bytes, size_t n)
         r->bytes[r->total++ % VH_RING_SIZE] = bytes[i];
 }
 
+static char byte_at(const vh__ring *r, size_t i)
+{
+    return r->bytes[i % VH_RING_SIZE];
+}
+
+/* Where to begin so that what follows fits into |room| bytes: at the start of a line, if one starts there. */
+static size_t tail_start(const vh__ring *r, size_t room)
+{
+    size_t first = r->total < VH_RING_SIZE ? 0 : r->total - VH_RING_SIZE, at = r->total, line;
+
+    for (size_t used = 0; at > first; at--) {
+        used += byte_at(r, at - 1) == '\n' ? 3 : 1;
+        if (used > room)
+            break;
+    }
+    if (at == first)
+        return at;
+    for (line = at; line < r->total && byte_at(r, line) != '\n'; line++)
+        ;
+    return line + 1 < r->total ? line + 1 : at;
+}
+
 const char *vh__ring_tail(const vh__ring *r, char *out, size_t n)
 {
-    size_t keep = r->total < VH_RING_SIZE ? r->total : VH_RING_SIZE, at = 0;
+    char *p = out;
 
-    if (keep > n / 2)
-        keep = n / 2; /* a line end may take three bytes */
-    for (size_t i = r->total - keep; i < r->total && at + 4 < n; i++) {
-        char c = r->bytes[i % VH_RING_SIZE];
+    for (size_t i = tail_start(r, n - 1); i < r->total; i++) {
+        char c = byte_at(r, i);
 
-        if (c == '\n' && i + 1 < r->total && at > 0)
-            at = (size_t)(stpcpy(out + at, " | ") - out);
+        if (c == '\n' && i + 1 < r->total && p > out)
+            p = stpcpy(p, " | ");
         else if (c >= ' ' && c < 127)
-            out[at++] = c;
+            *p++ = c;
         else if (c != '\n' && c != '\r')
-            out[at++] = '?';
+            *p++ = '?';
     }
-    out[at] = '\0';
+    *p = '\0';
     return out;
 }

@@ -43,21 +43,21 @@ int vh__vmm_spawn(const vh__vmm_ops *ops, const vh__vmm_config *c, vh__vmm **v, 
     return 0;
 }
 
+/* Bounded, so that one that never stops talking does not keep us. */
 static void drain_one(int *fd, vh__ring *ring)
 {
     char bytes[4096];
-    ssize_t got;
 
-    while (*fd >= 0 && (got = read(*fd, bytes, sizeof(bytes))) != 0) {
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0 && errno == EAGAIN)
+    for (int i = 0; i < 16 && *fd >= 0; i++) {
+        ssize_t got = read(*fd, bytes, sizeof(bytes));
+
+        if (got > 0)
+            vh__ring_put(ring, bytes, (size_t)got);
+        else if (got < 0 && errno == EAGAIN)
             return;
-        if (got < 0)
-            break;
-        vh__ring_put(ring, bytes, (size_t)got);
+        else if (got == 0 || errno != EINTR)
+            vh__fd_close(fd);
     }
-    vh__fd_close(fd);
 }
 
 void vh__vmm_drain(vh__vmm *v)
@@ -89,8 +89,7 @@ void vh__vmm_free(vh__vmm *v)
     vh__fd_close(&v->agent_fd);
     vh__fd_close(&v->console_fd);
     vh__fd_close(&v->stderr_fd);
-    if (v->backend)
-        vh__qemu_free(v->backend);
+    v->ops->free(v);
     free(v);
 }
 

@@ -3,8 +3,9 @@
  *
  *     spawn -> connect -> [load] -> resume -> pause -> save -> resume -> kill
  *
- * A VMM is a child process. It starts as root with CAP_SETUID and CAP_SETGID alone, opens what it is given, and
- * becomes an unprivileged user before it sees anything of the guest's; its system calls are filtered. What must not
+ * A VMM is a child process. It starts as root with the capabilities to read files and to change its user alone, opens
+ * what it is given, and becomes an unprivileged user before it sees anything of the guest's; its system calls are
+ * filtered. What must not
  * be shared is handed over by descriptor: memory, tap, control and agent sockets.
  */
 #ifndef VH_VMM_VMM_H
@@ -33,7 +34,8 @@ typedef struct vh__vmm_config {
     const char *rootfs; /* read-only disk image */
     const char *kernel, *initramfs, *cmdline; /* NULL when a snapshot is loaded */
     const char *guest_mac;
-    const char *preload; /* path of the preload library, for VH_VMM_MEMORY_UFFD */
+    const char *preload; /* path of the preload library: uffd-preload.so for VH_VMM_MEMORY_UFFD, readonly-preload.so
+                            for VH_VMM_MEMORY_PRIVATE */
     uint32_t memory_mib, cpus;
     uint32_t uid; /* user and group it becomes */
     vh__vmm_memory memory;
@@ -57,6 +59,8 @@ typedef struct vh__vmm_ops {
     int (*save)(vh__vmm *v, const vh__wait *w, int fd, vh_error *err);
     /* Reads the device state from |fd|; the VM is then paused. */
     int (*load)(vh__vmm *v, const vh__wait *w, int fd, vh_error *err);
+    /* Frees |v->backend|, which may be NULL. The process is dead by then. */
+    void (*free)(vh__vmm *v);
 } vh__vmm_ops;
 
 /** Channels and process of a VMM that was spawned; owned by the object. */
@@ -69,7 +73,7 @@ struct vh__vmm {
     vh__ring console, complaints;
     char version[32]; /* after connect */
     bool saveable;    /* its memory is shared */
-    void *backend;    /* the backend's own; freed by free() */
+    void *backend;    /* the backend's own, freed by its free() */
 };
 
 /** Backend of a name, "qemu". VH_EINVALID names the choices. */
@@ -95,8 +99,9 @@ VH_MUST_CHECK int vh__vmm_version(const char *binary, const char *cache_dir, con
                                   vh_error *err);
 
 /**
- * Runs a tiny guest of 400,000 ring-0 instructions under /dev/kvm. Returns 0 when it ended: KVM is real. Blocks for as
- * long as the guest takes, so it is run in a process that can be killed (the shim with --probe-kvm).
+ * Runs a tiny guest of 400,000 ring-0 instructions under /dev/kvm. Returns 0 when that took no longer than hardware
+ * does: KVM is real; VH_EUNSUPPORTED when it is emulated; else why it could not be tried. Blocks for as long as the
+ * guest takes, so it is run in a process that can be killed (the shim with --probe-kvm).
  */
 VH_MUST_CHECK int vh__kvm_probe(vh_error *err);
 

@@ -28,8 +28,20 @@ static void only_the_last_bytes_are_kept(void **state)
     vh__ring_put(&r, "end", 3);
     assert_int_equal(r.total, 20003);
     vh__ring_tail(&r, out, sizeof(out));
-    assert_int_equal(strlen(out), 32);
-    assert_string_equal(out + 28, "aend");
+    assert_int_equal(strlen(out), 63);
+    assert_string_equal(out + 59, "aend");
+}
+
+static void a_cut_tail_begins_with_a_line(void **state)
+{
+    vh__ring r = { 0 };
+    char out[24];
+
+    (void)state;
+    vh__ring_put(&r, "a long first line\nsecond\nthird\n", 31);
+    assert_string_equal(vh__ring_tail(&r, out, sizeof(out)), "second | third");
+    assert_string_equal(vh__ring_tail(&r, out, 15), "third"); /* the end of the last line counts, too */
+    assert_string_equal(vh__ring_tail(&r, out, 6), "rd");
 }
 
 static void silence_is_an_empty_line(void **state)
@@ -46,6 +58,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_tail_is_one_printable_line),
         cmocka_unit_test(only_the_last_bytes_are_kept),
+        cmocka_unit_test(a_cut_tail_begins_with_a_line),
         cmocka_unit_test(silence_is_an_empty_line),
     };
 
