@@ -82,17 +82,38 @@ static void print_ready(struct run *r)
 }
 
 /* Waits for the end of the function or a signal; returns an exit code or an error. */
+/* Tells of what does not spoil the answer. */
+static void warn(struct run *r, const vh_error *err)
+{
+    ctl_console_hold(&r->c->console);
+    fprintf(stderr, "vhive-ctl: warning: %s\n", err->msg);
+    ctl_console_release(&r->c->console);
+}
+
+/*
+ * How long a first restore is watched when we do not see its requests: what a function touches in an hour is no working
+ * set.
+ */
+#define WATCH_MS 10000
+
 static int serve(struct run *r, vh_error *err)
 {
     vh_call call = ctl_call(r->c);
     vh_vm_exit end = { 0 };
     int rc;
 
-    call.timeout_ms = UINT32_MAX;
     print_ready(r);
-    do
+    call.timeout_ms = WATCH_MS;
+    rc = vh_vm_wait(r->vm, &call, &end, err);
+    if (rc == VH_ETIMEDOUT) {
+        vh_error why = { 0 };
+
+        if (vh_vm_record_end(r->vm, NULL, &why))
+            warn(r, &why);
+        call.timeout_ms = UINT32_MAX;
+    }
+    while (rc == VH_ETIMEDOUT)
         rc = vh_vm_wait(r->vm, &call, &end, err);
-    while (rc == VH_ETIMEDOUT);
     if (r->write_error)
         return vh_error_set(err, -r->write_error, "write the function's output");
     if (rc == VH_ECANCELED && ctl_interrupt_received())
@@ -127,14 +148,6 @@ static int print_answer(struct run *r, const ctl_report *report, vh_error *err)
     }
     ctl_console_release(&r->c->console);
     return rc;
-}
-
-/* Tells of what does not spoil the answer. */
-static void warn(struct run *r, const vh_error *err)
-{
-    ctl_console_hold(&r->c->console);
-    fprintf(stderr, "vhive-ctl: warning: %s\n", err->msg);
-    ctl_console_release(&r->c->console);
 }
 
 static void add_answer(ctl_report *report, const vh_invoke_response *answer)

@@ -2,18 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "clock.h"
-
-/* Where the library puts our end of the socket. */
-#define CONTROL_FD 3
-
-/* Long enough to be for ever, short enough for arithmetic. */
-#define FOREVER_MS (1000U * 3600 * 24 * 20)
 
 /* Tells, once, that the function or the VM ended by itself. */
 static int tell_exit(struct shim *s, const char *reason, vh_error *err)
@@ -33,8 +27,8 @@ static int tell_exit(struct shim *s, const char *reason, vh_error *err)
 /* The function has ended, the VMM is dead, or the pager cannot go on: the VM is over. */
 static int vm_over(struct shim *s, const vh_error *why, vh_error *err)
 {
-    shim_flush_output(s, 2000);
     memory_release(s);
+    shim_flush_output(s); /* for as long as anybody is there to take it */
     return s->exit_told ? 0 : tell_exit(s, why->msg, err);
 }
 
@@ -42,7 +36,7 @@ static int vm_over(struct shim *s, const vh_error *why, vh_error *err)
 static int serve(struct shim *s)
 {
     for (;;) {
-        vh__wait forever = { .deadline_ns = vh__clock_mono_ns() + FOREVER_MS * VH_NS_PER_MS };
+        vh__wait forever = { .deadline_ns = INT64_MAX, .cancel = s->gone };
         vh__shim_message m = { 0 };
         vh_error err = { 0 };
         int rc = shim_pump(s, &forever, NULL, "request", &err);
@@ -61,6 +55,30 @@ static int serve(struct shim *s)
     }
 }
 
+/*
+ * Notices that the library is gone while we wait for something else: its thread does nothing but that, so that a VMM
+ * that hangs cannot keep us and the VM's leases.
+ */
+static void *watch_library(void *arg)
+{
+    struct pollfd p = { .fd = VH_SHIM_FD, .events = 0 };
+
+    while (poll(&p, 1, -1) < 0 && errno == EINTR)
+        ;
+    vh_cancel_trigger(arg);
+    return NULL;
+}
+
+static int start_watch(struct shim *s)
+{
+    pthread_t thread;
+
+    if (vh_cancel_new(&s->gone, NULL) || pthread_create(&thread, NULL, watch_library, s->gone))
+        return 1;
+    pthread_detach(thread); /* it ends with the process */
+    return 0;
+}
+
 static int probe_kvm(void)
 {
     vh_error err = { 0 };
@@ -73,18 +91,18 @@ static int probe_kvm(void)
 
 int main(int argc, char **argv)
 {
-    struct shim s = { .control = CONTROL_FD, .out = { { .fd = -1 }, { .fd = -1 } }, .memfd = -1, .memory_fd = -1,
+    struct shim s = { .control = VH_SHIM_FD, .out = { { .fd = -1 }, { .fd = -1 } }, .memfd = -1, .memory_fd = -1,
                       .leases = { -1, -1 } };
     int rc;
 
     if (argc == 2 && strcmp(argv[1], "--probe-kvm") == 0)
         return probe_kvm();
-    if (argc != 1 || fcntl(CONTROL_FD, F_GETFD) < 0) {
+    if (argc != 1 || fcntl(VH_SHIM_FD, F_GETFD) < 0) {
         fputs("vhive-shim: started by libvhive, one for each VM; not by hand\n", stderr);
         return 2;
     }
     s.agent = malloc(sizeof(*s.agent));
-    if (!s.agent)
+    if (!s.agent || start_watch(&s))
         return 1;
     (void)signal(SIGPIPE, SIG_IGN); /* cannot fail: a valid signal */
     rc = serve(&s);

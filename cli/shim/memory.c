@@ -55,8 +55,10 @@ static int start_pager(struct shim *s, const vh__wait *w, const vh__shim_spawn *
     uint64_t size = (uint64_t)sp->vmm.memory_mib << 20;
     int rc = vh__handshake_recv(sock, &soon, size, &uffd, &regions, err);
 
+    if (rc == VH_EPROTOCOL && vh__vmm_explain(s->vmm, -EPIPE, err) == VH_EVMM)
+        return VH_EVMM; /* it died before it could say anything */
     if (rc)
-        return vh__vmm_explain(s->vmm, rc == VH_EPROTOCOL ? -EPIPE : rc, err);
+        return vh_error_wrap(err, rc, "hand-over of QEMU's memory");
     rc = vh__pager_start(&(vh__pager_options){ .uffd = uffd, .memory_fd = s->memory_fd, .memory_size = size,
                                                .regions = &regions, .mode = mode,
                                                .fetch = sp->replay ? s->fetch : NULL },
@@ -153,6 +155,20 @@ int memory_spawn(struct shim *s, const vh__wait *w, vh__shim_message *m, vh_erro
     return rc;
 }
 
+/* When it was read and copied, beside all else. */
+static int tell_installation(struct shim *s, cJSON *answer, vh_error *err)
+{
+    vh__pager_stats st;
+
+    vh__pager_stats_get(s->pager, &st);
+    if (cJSON_AddNumberToObject(answer, "fetch_start_ns", (double)st.fetch.start_ns) &&
+        cJSON_AddNumberToObject(answer, "fetch_end_ns", (double)st.fetch.end_ns) &&
+        cJSON_AddNumberToObject(answer, "install_start_ns", (double)st.install_start_ns) &&
+        cJSON_AddNumberToObject(answer, "install_end_ns", (double)st.install_end_ns))
+        return 0;
+    return vh_error_set(err, -ENOMEM, "answer");
+}
+
 int memory_installed(struct shim *s, const vh__wait *w, cJSON *answer, vh_error *err)
 {
     vh_error why = { 0 };
@@ -162,7 +178,7 @@ int memory_installed(struct shim *s, const vh__wait *w, cJSON *answer, vh_error 
         return vh_error_set(err, VH_ESTATE, "no working set is being installed");
     rc = vh__pager_install_wait(s->pager, w, &why);
     if (rc == 0)
-        return 0;
+        return tell_installation(s, answer, err);
     if (vh__pager_check(s->pager, err))
         return VH_ECORRUPT;
     /* the pager goes on by demand: slower, not wrong */
@@ -234,11 +250,7 @@ int memory_stats(struct shim *s, cJSON *answer, vh_error *err)
          cJSON_AddNumberToObject(answer, "bytes_read",
                                  (double)(read_proc(pid, "io", "read_bytes: ") +
                                           read_proc(0, "io", "read_bytes: "))) &&
-         cJSON_AddNumberToObject(answer, "vmm_pss_kib", (double)read_proc(pid, "smaps_rollup", "Pss:")) &&
-         cJSON_AddNumberToObject(answer, "fetch_start_ns", (double)st.fetch.start_ns) &&
-         cJSON_AddNumberToObject(answer, "fetch_end_ns", (double)st.fetch.end_ns) &&
-         cJSON_AddNumberToObject(answer, "install_start_ns", (double)st.install_start_ns) &&
-         cJSON_AddNumberToObject(answer, "install_end_ns", (double)st.install_end_ns);
+         cJSON_AddNumberToObject(answer, "vmm_pss_kib", (double)read_proc(pid, "smaps_rollup", "Pss:"));
     return ok ? 0 : vh_error_set(err, -ENOMEM, "answer");
 }
 

@@ -3,10 +3,8 @@
 #include <errno.h>
 #include <poll.h>
 
-#include "clock.h"
-
 /* Above it the agent is not read until somebody took the function's output; the guest then blocks the function. */
-#define PENDING_MAX (256U * 1024)
+#define PENDING_MAX (1024U * 1024)
 
 enum { P_CONTROL, P_CANCEL, P_VMM, P_AGENT, P_CONSOLE, P_STDERR, P_PAGER, P_OUT, P_COUNT = P_OUT + 2 };
 
@@ -84,6 +82,18 @@ static int dispatch(struct shim *s, const struct pollfd p[P_COUNT], vh_error *er
     return rc;
 }
 
+/* The VMM is dead; what the guest said before may still be in the socket, whatever waits to be handed on. */
+static int after_death(struct shim *s, shim_until until, vh_error *err)
+{
+    int rc = 0;
+
+    while (rc == 0 && s->vmm->agent_fd >= 0)
+        rc = read_agent(s, err);
+    if (until && until(s))
+        return 0;
+    return s->guest.exited ? guest_exit_error(s, err) : vh__vmm_explain(s->vmm, VH_EVMM, err);
+}
+
 int shim_pump(struct shim *s, const vh__wait *w, shim_until until, const char *what, vh_error *err)
 {
     for (;;) {
@@ -107,9 +117,8 @@ int shim_pump(struct shim *s, const vh__wait *w, shim_until until, const char *w
             return 0;
         if (p[P_CONTROL].revents)
             return vh_error_set(err, -EPIPE, "%s: the library is gone", what);
-        /* last, so that what the guest said before its end was heard */
-        if (p[P_VMM].revents && !(until && until(s)))
-            return vh__vmm_explain(s->vmm, VH_EVMM, err);
+        if (p[P_VMM].revents)
+            return after_death(s, until, err);
     }
 }
 
@@ -118,18 +127,19 @@ static bool output_flushed(const struct shim *s)
     return (s->out[0].fd < 0 || !s->out[0].pending.len) && (s->out[1].fd < 0 || !s->out[1].pending.len);
 }
 
-void shim_flush_output(struct shim *s, uint32_t ms)
+void shim_flush_output(struct shim *s)
 {
-    int64_t end = vh__clock_mono_ns() + ms * VH_NS_PER_MS;
-
-    while (!output_flushed(s) && vh__clock_mono_ns() < end) {
-        struct pollfd p[2];
+    while (!output_flushed(s)) {
+        struct pollfd p[3] = { [2] = { .fd = vh__cancel_fd(s->gone), .events = POLLIN } };
 
         for (int i = 0; i < 2; i++)
             p[i] = (struct pollfd){ .fd = s->out[i].pending.len ? s->out[i].fd : -1, .events = POLLOUT };
-        if (poll(p, 2, 50) > 0)
+        if (poll(p, 3, -1) > 0) {
             for (int i = 0; i < 2; i++)
                 if (p[i].revents)
                     write_output(&s->out[i]);
+            if (p[2].revents)
+                return;
+        }
     }
 }

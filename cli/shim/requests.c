@@ -165,8 +165,8 @@ static int op_stop(struct request *r, vh_error *err)
     r->s->exit_told = true; /* the answer tells it */
     if (rc == 0)
         rc = shim_pump(r->s, &r->wait, is_over, "end of the function", err);
-    shim_flush_output(r->s, 1000);
     memory_release(r->s);
+    shim_flush_output(r->s);
     return rc == VH_EVMM ? 0 : rc;
 }
 
@@ -197,7 +197,8 @@ static int run_op(struct request *r, vh_error *err)
 
 int request_serve(struct shim *s, vh__shim_message *m, vh_error *err)
 {
-    vh_call call = { .size = sizeof(call), .timeout_ms = (uint32_t)vh__json_u64_or(m->json, "timeout_ms", 0) };
+    vh_call call = { .size = sizeof(call), .timeout_ms = (uint32_t)vh__json_u64_or(m->json, "timeout_ms", 0),
+                     .cancel = s->gone };
     struct request r = { .s = s, .m = m, .wait = vh__wait_from(&call, 10000), .give_fd = -1,
                          .answer = cJSON_CreateObject() };
     vh_error why = { 0 };
@@ -207,9 +208,12 @@ int request_serve(struct shim *s, vh__shim_message *m, vh_error *err)
         cJSON_Delete(r.answer);
         r.answer = vh__shim_error(rc, &why);
         r.give_fd = -1;
-    } else if (!cJSON_AddTrueToObject(r.answer, "ok")) {
+    } else {
+        cJSON_AddTrueToObject(r.answer, "ok");
+    }
+    if (!cJSON_AddNumberToObject(r.answer, "id", (double)vh__json_u64_or(m->json, "id", 0))) {
         cJSON_Delete(r.answer);
-        r.answer = NULL;
+        r.answer = NULL; /* sending nothing fails, which ends us: there is no memory */
     }
     return vh__shim_send(s->control, r.answer, &(vh__shim_fd){ "memory", r.give_fd }, r.give_fd >= 0, NULL, 0, err);
 }

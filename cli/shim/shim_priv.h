@@ -1,7 +1,8 @@
 /*
  * vhive-shim: owns one VM. It holds the VMM as its child, serves the VM's page faults, speaks with its agent, and
- * does what it is asked on one socket (shim.h says what). It is single-threaded but for the pager: every wait, also
- * one inside a request, is shim_pump(), which keeps console, agent and output flowing and notices deaths.
+ * does what it is asked on one socket (shim.h says what). Beside the pager's threads and one that notices the death of
+ * the library it is single-threaded: long waits, also inside a request, are shim_pump(), which keeps console, agent and
+ * output flowing and notices the VMM's death.
  *
  * Being init of its own pid namespace it takes the VMM with it however it ends.
  */
@@ -31,6 +32,7 @@ struct output {
 
 struct shim {
     int control;
+    vh_cancel *gone; /* triggered when the library has closed |control|: ends every wait */
     vh__vmm *vmm; /* NULL: none */
     vh__agent_decoder *agent;
     struct guest guest;
@@ -45,7 +47,7 @@ struct shim {
     bool exit_told;
 };
 
-/* Descriptors that a condition may wait for beside everything else. */
+/* Whether what is waited for has come. */
 typedef bool (*shim_until)(const struct shim *s);
 
 /**
@@ -53,8 +55,8 @@ typedef bool (*shim_until)(const struct shim *s);
  * there, or the function has ended (VH_EGUEST), which is told once.
  */
 VH_MUST_CHECK int shim_pump(struct shim *s, const vh__wait *w, shim_until until, const char *what, vh_error *err);
-/** Flushes what output is left, for at most |ms|; a reader that is slower loses the rest. */
-void shim_flush_output(struct shim *s, uint32_t ms);
+/** Hands on what output is left, until all is gone or the library is. */
+void shim_flush_output(struct shim *s);
 
 /** guest.c: takes one message of the agent. */
 void guest_message(struct shim *s, const vh__agent_msg *m);

@@ -50,7 +50,10 @@ VH_API VH_MUST_CHECK int vh_engine_parse(const char *name, vh_engine *engine, vh
 /** Which of the function's output streams a piece is from. */
 typedef enum vh_stream { VH_STREAM_STDOUT = 1, VH_STREAM_STDERR = 2 } vh_stream;
 
-/** Output of the function. Called on a thread of the VM's, one call at a time, never after vh_vm_free() returned. */
+/**
+ * Output of the function. Called on a thread of the VM's, one call at a time, never after vh_vm_free() returned. While
+ * it blocks, the function's output waits, and in the end the function.
+ */
 typedef void (*vh_output_fn)(vh_stream stream, const void *bytes, size_t n, void *arg);
 
 typedef struct vh_run_options {
@@ -114,8 +117,10 @@ typedef struct vh_vm_stats {
 VH_API VH_MUST_CHECK int vh_vm_stats_get(vh_vm *vm, const vh_call *call, vh_vm_stats *stats, vh_error *err);
 
 /**
- * Ends the recording of a first restore with the reap engine and stores the working set beside the snapshot. Call it
- * after the first response. A no-op when nothing is recorded; vh_vm_stop() does it otherwise.
+ * Ends the watch over what a restore with the reap engine touches; call it after the first response. The first such
+ * restore stores the pages as the snapshot's working set. Later ones compare: when more than a tenth as many pages as
+ * it has were missing from it, the working set is dropped, and the next restore records it anew.
+ * A no-op without such a watch, and after its end; vh_vm_stop() does it otherwise. Default deadline 10 s.
  */
 VH_API VH_MUST_CHECK int vh_vm_record_end(vh_vm *vm, const vh_call *call, vh_error *err);
 
@@ -132,8 +137,8 @@ VH_API VH_MUST_CHECK int vh_vm_wait(vh_vm *vm, const vh_call *call, vh_vm_exit *
 
 /**
  * Stops |vm|: asks the function to end (the image's stop signal), gives it the configured grace period, kills it
- * then, and releases everything. Afterwards only vh_vm_free() and the accessors may be called. Default deadline 10 s;
- * whatever is returned, the VM is gone.
+ * then, and releases everything. Afterwards only vh_vm_free() and the accessors may be called. Not from the output
+ * callback, which it waits for. Default deadline: that grace period and 3 s; whatever is returned, the VM is gone.
  */
 VH_API int vh_vm_stop(vh_vm *vm, const vh_call *call, vh_error *err);
 

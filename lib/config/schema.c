@@ -22,7 +22,7 @@ const vh_config_key vh__config_keys[VH_CONFIG_KEYS] = {
 
     { "vmm.qemu", VH_CONFIG_STRING, "qemu-system-x86_64", 0, 0, NULL, "QEMU, by path or by name in PATH" },
     { "vmm.accel", VH_CONFIG_ENUM, "auto", 0, 0, "auto|kvm|tcg", "acceleration; auto: KVM where it is real, else TCG" },
-    { "vmm.uid_base", VH_CONFIG_UINT, "900000", 1, 4000000000, NULL, "the VMM of lease N runs as user id base + N" },
+    { "vmm.uid_base", VH_CONFIG_UINT, "900000", 1000, 2000000000, NULL, "the VMM of lease N runs as user id base + N" },
 
     { "guest.kernel", VH_CONFIG_PATH, "", 0, 0, NULL, "guest kernel (bzImage or vmlinux); empty: that of the package" },
     { "guest.modules", VH_CONFIG_PATH, "", 0, 0, NULL, "modules of guest.kernel; empty: those of the package" },
@@ -30,7 +30,7 @@ const vh_config_key vh__config_keys[VH_CONFIG_KEYS] = {
       "Debian package that is unpacked (never installed) for kernel and modules" },
     { "guest.dir", VH_CONFIG_PATH, "", 0, 0, NULL, "directory of unpacked kernels; empty: guest below state_dir" },
 
-    { "function.memory", VH_CONFIG_BYTES, "256M", 64 * MIB, 64 * GIB, NULL, "guest memory" },
+    { "function.memory", VH_CONFIG_BYTES, "256M", 96 * MIB, 64 * GIB, NULL, "guest memory" },
     { "function.cpus", VH_CONFIG_UINT, "1", 1, 32, NULL, "virtual CPUs" },
     { "function.tmpfs", VH_CONFIG_BYTES, "0", 0, 64 * GIB, NULL,
       "limit of the writable layer, which lives in guest memory; 0: half of it" },

@@ -51,7 +51,7 @@ static int make_env(vh_host *h, const vh_env_options *given, vh_error *err)
     return vh_env_new(&o, &h->env, err);
 }
 
-/* State holds memory images of functions: nobody but root reads it. */
+/* Others may pass through, to sockets that are meant for them; what must not be read is closed below. */
 static int make_dirs(vh_host *h, vh_error *err)
 {
     int rc;
@@ -160,6 +160,8 @@ void vh_host_free(vh_host *host)
 {
     if (!host)
         return;
+    if (host->vms)
+        reap(host); /* of those who were still dying when we started */
     vh__vms_free(host->vms);
     vh__net_free(host->net);
     vh__guest_free(host->guest);

@@ -33,6 +33,9 @@
 #include "vmm.h"
 #include "wait.h"
 
+/** Where a shim finds its socket. */
+#define VH_SHIM_FD 3
+
 /** Largest message: a function's whole environment fits. */
 #define VH_SHIM_MESSAGE_MAX (160U * 1024)
 

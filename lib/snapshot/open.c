@@ -178,6 +178,15 @@ void vh__snapshot_ws_unlock(vh__snapshot *snap)
     vh__fd_close(&snap->recorder_fd);
 }
 
+int vh__snapshot_ws_drop(const vh__snapshot *snap, vh_error *err)
+{
+    /* the index first: data without one is nobody's */
+    if ((unlinkat(snap->dir_fd, VH_WS_INDEX_FILE, 0) < 0 || unlinkat(snap->dir_fd, VH_WS_FILE, 0) < 0) &&
+        errno != ENOENT)
+        return vh_error_set(err, -errno, "snapshot %s: drop its working set", snap->id);
+    return 0;
+}
+
 void vh__snapshot_evict_cache(const vh__snapshot *snap)
 {
     static const char *const files[] = { "memory", "vmstate", VH_WS_FILE, VH_WS_INDEX_FILE };

@@ -10,8 +10,8 @@
 #include "path.h"
 #include "vm_priv.h"
 
-/* The probe guest's 400,000 instructions take 0.2 ms on hardware, 240 ms where they are emulated one by one. */
-#define PROBE_MS 100
+/* For the process that runs the probe guest, which judges by the guest's own time. */
+#define PROBE_MS 3000
 
 int vh__vm_shim_path(const vh_env *env, char **path, vh_error *err)
 {
@@ -26,7 +26,8 @@ int vh__vm_shim_path(const vh_env *env, char **path, vh_error *err)
     return 0;
 }
 
-static int probe(const vh_env *env, bool *real, vh_error *err)
+/* |*known| tells whether the probe came to an end, so that its answer may be kept. */
+static int probe(const vh_env *env, bool *real, bool *known, vh_error *err)
 {
     vh__process p = VH_PROCESS_INIT;
     vh__wait w = vh__wait_from(NULL, PROBE_MS);
@@ -37,7 +38,8 @@ static int probe(const vh_env *env, bool *real, vh_error *err)
         rc = vh__spawn(&(vh__spawn_options){ .argv = (const char *[]){ shim, "--probe-kvm", NULL } }, &p, err);
     if (rc)
         return rc;
-    *real = vh__process_wait(&p, &w, "KVM probe", &status, NULL) == 0 && status == 0;
+    *known = vh__process_wait(&p, &w, "KVM probe", &status, NULL) == 0;
+    *real = *known && status == 0;
     (void)vh__process_kill(&p); /* how a hanging probe ends does not matter */
     return 0;
 }
@@ -55,6 +57,7 @@ static int kvm_is_real(vh_vms *vms, bool *real, vh_error *err)
 {
     vh_auto_free char *cache = vh__path_join(vms->cache_dir, "kvm");
     vh_auto_buf vh__buf text = { 0 }, known = { 0 };
+    bool known_now;
     int rc;
 
     *real = false;
@@ -70,10 +73,12 @@ static int kvm_is_real(vh_vms *vms, bool *real, vh_error *err)
         *real = strcmp(known.data + text.len, "real\n") == 0;
         return 0;
     }
-    rc = probe(vms->o.env, real, err);
+    rc = probe(vms->o.env, real, &known_now, err);
     if (rc)
         return rc;
     vh__log(vms->o.env, VH_LOG_INFO, "vm", NULL, "KVM here is %s", *real ? "real" : "emulated or unusable: TCG is used");
+    if (!known_now)
+        return 0; /* it is asked again next time */
     vh__buf_puts(&text, *real ? "real\n" : "emulated\n");
     vh_ignore(vh__file_write_atomic(cache, text.data, text.len, 0644, NULL)); /* else it is asked again */
     return 0;

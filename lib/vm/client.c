@@ -1,6 +1,7 @@
 /* The library's end of a shim's socket. */
 #include <errno.h>
-#include <poll.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,8 +12,17 @@
 /* The shim's own deadline comes first by this much, because it knows better what was being waited for. */
 #define GRACE_MS 1000
 
-/* Where the shim looks for its socket. */
-#define CONTROL_FD 3
+void vh__client_init(struct client *c)
+{
+    *c = (struct client){ .process = VH_PROCESS_INIT, .sock = -1 };
+    pthread_mutex_init(&c->mutex, NULL);
+}
+
+void vh__client_fini(struct client *c)
+{
+    vh__client_kill(c);
+    pthread_mutex_destroy(&c->mutex);
+}
 
 int vh__client_start(struct client *c, const vh_env *env, vh_error *err)
 {
@@ -26,10 +36,11 @@ int vh__client_start(struct client *c, const vh_env *env, vh_error *err)
         return vh_error_set(err, -errno, "shim: socket pair");
     c->sock = pair[0];
     theirs = pair[1];
+    c->exit_seen = false;
     rc = vh__spawn(&(vh__spawn_options){ .argv = (const char *[]){ shim, NULL },
                                          .cwd = "/",
-                                         .fds = (vh__spawn_fd[]){ { theirs, CONTROL_FD }, { 2, 2 } },
-                                         .nfds = 2,
+                                         .fds = (vh__spawn_fd[]){ { theirs, VH_SHIM_FD }, { 2, 2 } },
+                                         .nfds = fcntl(2, F_GETFD) >= 0 ? 2 : 1,
                                          .new_session = true,
                                          .new_pid_ns = true },
                    &c->process, err);
@@ -56,24 +67,35 @@ static void note_exit(struct client *c, const cJSON *event)
     snprintf(c->exit.reason, sizeof(c->exit.reason), "%s", vh__json_str_or(event, "reason", "unknown"));
 }
 
-/* The next answer; the exit event on the way is noted. */
+/* The answer to the last request; the exit event on the way is noted. */
 static int receive(struct client *c, const vh__wait *w, vh__shim_message *m, vh_error *err)
 {
     for (;;) {
         int rc = vh__shim_recv(c->sock, w, m, err);
 
-        if (rc || !cJSON_GetObjectItemCaseSensitive(m->json, "event"))
+        if (rc || vh__json_u64_or(m->json, "id", 0) == c->last_id)
             return rc;
-        note_exit(c, m->json);
+        if (cJSON_GetObjectItemCaseSensitive(m->json, "event"))
+            note_exit(c, m->json);
         vh__shim_message_fini(m);
     }
+}
+
+static int reap(struct client *c)
+{
+    int status;
+
+    pthread_mutex_lock(&c->mutex);
+    status = vh__process_kill(&c->process);
+    pthread_mutex_unlock(&c->mutex);
+    return status;
 }
 
 /* The shim is gone: says how. */
 static int explain_death(struct client *c, vh_error *err)
 {
     char how[64];
-    int status = vh__process_kill(&c->process);
+    int status = reap(c);
 
     vh__fd_close(&c->sock);
     return vh_error_set(err, VH_EVMM, "vhive-shim, and with it the VM, %s",
@@ -91,7 +113,8 @@ int vh__client_call(struct client *c, const vh__wait *w, cJSON *req, const vh__s
         cJSON_Delete(req);
         return vh_error_set(err, VH_ESTATE, "the VM has ended");
     }
-    if (!req || !cJSON_AddNumberToObject(req, "timeout_ms", VH_MAX(1, vh__wait_left_ms(w)))) {
+    if (!req || !cJSON_AddNumberToObject(req, "id", (double)++c->last_id) ||
+        !cJSON_AddNumberToObject(req, "timeout_ms", VH_MAX(1, vh__wait_left_ms(w)))) {
         cJSON_Delete(req);
         return vh_error_set(err, -ENOMEM, "request to shim");
     }
@@ -100,8 +123,6 @@ int vh__client_call(struct client *c, const vh__wait *w, cJSON *req, const vh__s
         rc = receive(c, &later, &m, err);
     if (rc == -EPIPE)
         return explain_death(c, err);
-    if (rc == VH_ETIMEDOUT || rc == VH_ECANCELED)
-        vh__client_kill(c); /* its answer would be taken for that of the next request */
     if (rc == 0)
         rc = vh__shim_result(&m, err);
     if (rc == 0 && answer)
@@ -140,6 +161,14 @@ int vh__client_wait_exit(struct client *c, const vh__wait *w, vh_error *err)
 
 void vh__client_kill(struct client *c)
 {
-    (void)vh__process_kill(&c->process); /* we end it, so how it ends is known */
+    (void)reap(c); /* we end it, so how it ends is known */
     vh__fd_close(&c->sock);
+}
+
+void vh__client_signal_kill(struct client *c)
+{
+    pthread_mutex_lock(&c->mutex);
+    if (c->process.pidfd >= 0)
+        (void)vh__process_signal(&c->process, SIGKILL); /* fails only when it has ended already */
+    pthread_mutex_unlock(&c->mutex);
 }

@@ -51,8 +51,9 @@ int vh__output_start(struct output *out, vh_error *err)
         out->write_fd[i] = fds[1];
         rc = vh__fd_nonblock(fds[1], err);
     }
-    if (rc == 0)
-        rc = -pthread_create(&out->thread, NULL, output_main, out);
+    if (rc)
+        return rc;
+    rc = -pthread_create(&out->thread, NULL, output_main, out);
     if (rc)
         return vh_error_set(err, rc, "output: thread");
     out->running = true;

@@ -30,7 +30,8 @@ static int step_open(void *ctx, const vh__wait *w, vh_error *err)
     vh_vm *vm = ctx;
     int rc;
 
-    (void)w;
+    /* from here on it is a restore; what came before may have converted an image or fetched a kernel */
+    vm->restore_wait = vh__wait_within(w, vm->vms->o.restore_ms);
     rc = vh__snapshot_open(vm->vms->o.snapshots, vm->spec.key, &vm->snap, err);
     if (rc == 0)
         snprintf(vm->snapshot_id, sizeof(vm->snapshot_id), "%s", vh__snapshot_id(vm->snap));
@@ -62,7 +63,7 @@ static int step_fetch(void *ctx, const vh__wait *w, vh_error *err)
     vh_vm *vm = ctx;
     vh__shim_fd fd = { "dir", vh__snapshot_dir_fd(vm->snap) };
     vh_error why = { 0 };
-    int rc;
+    int rc = 0;
 
     if (vh__snapshot_has_ws(vm->snap)) {
         rc = vh__client_call(&vm->client, w, ws_request(vm, "fetch"), &fd, 1, NULL, NULL, &why);
@@ -72,8 +73,11 @@ static int step_fetch(void *ctx, const vh__wait *w, vh_error *err)
                     "the working set of snapshot %s is ignored and recorded anew: %s", vh__snapshot_id(vm->snap),
                     why.msg);
     }
-    if (vm->client.sock < 0)
-        return vh_error_set(err, VH_EVMM, "%s", why.msg);
+    if (vm->client.sock < 0 || rc == VH_ECANCELED || rc == VH_ETIMEDOUT) {
+        if (err)
+            *err = why;
+        return rc;
+    }
     vm->recording = !vm->replay && vh__snapshot_ws_lock(vm->snap, NULL) == 0;
     return 0;
 }
@@ -100,6 +104,13 @@ static int step_load(void *ctx, const vh__wait *w, vh_error *err)
                          : rc;
 }
 
+/* What the shim did beside the steps. */
+static void add_overlapped(vh_vm *vm, const vh__shim_message *m, const char *id, const char *start, const char *end)
+{
+    vh_phases_add(&vm->phases, id, (int64_t)vh__json_u64_or(m->json, start, 0), (int64_t)vh__json_u64_or(m->json, end, 0),
+                  false);
+}
+
 static int step_install(void *ctx, const vh__wait *w, vh_error *err)
 {
     vh_vm *vm = ctx;
@@ -115,6 +126,9 @@ static int step_install(void *ctx, const vh__wait *w, vh_error *err)
                 "the working set of snapshot %s is ignored and recorded anew: %s", vh__snapshot_id(vm->snap), warning);
         vm->replay = false;
         vm->recording = vh__snapshot_ws_lock(vm->snap, NULL) == 0;
+    } else {
+        add_overlapped(vm, &answer, "ws-read", "fetch_start_ns", "fetch_end_ns");
+        add_overlapped(vm, &answer, "ws-copy", "install_start_ns", "install_end_ns");
     }
     vh__shim_message_fini(&answer);
     return 0;
@@ -156,7 +170,6 @@ static const vh__step restore_steps[] = {
 
 int vh__vm_restore(vh_vm *vm, const vh__wait *w, vh_error *err)
 {
-    vh__wait soon = vh__wait_within(w, vm->vms->o.restore_ms);
-
-    return vh__flow_run(restore_steps, VH_ARRAY_LEN(restore_steps), vm, &soon, &vm->phases, err);
+    vm->restore_wait = *w;
+    return vh__flow_run(restore_steps, VH_ARRAY_LEN(restore_steps), vm, &vm->restore_wait, &vm->phases, err);
 }

@@ -39,7 +39,9 @@ static int restore(vh_vm *vm, const vh__wait *w, vh_error *err)
                 "no snapshot of %s yet: booting it, saving one, then restoring that", vm->o.image);
         rc = make_snapshot(vm, w, err);
         vm->engine = wanted;
-        return rc ? rc : vh__vm_restore(vm, w, err);
+        if (rc == 0)
+            rc = vh__vm_restore(vm, w, err);
+        return rc ? rc : label(vm, err); /* it may be another run's, which was quicker */
     }
     if (rc && err)
         *err = why;
@@ -73,11 +75,11 @@ static int find_snapshot(vh_vm *vm, vh_error *err)
     vh__snapshot *snap;
     int rc = vh__snapshot_open(vm->vms->o.snapshots, vm->spec.key, &snap, err);
 
-    if (rc)
-        return rc;
-    snprintf(vm->snapshot_id, sizeof(vm->snapshot_id), "%s", vh__snapshot_id(snap));
-    vh__snapshot_close(snap);
-    return 0;
+    /* of a damaged one too: the id is the key's first digits */
+    snprintf(vm->snapshot_id, sizeof(vm->snapshot_id), "%.20s", vm->spec.key + strlen("sha256:"));
+    if (rc == 0)
+        vh__snapshot_close(snap);
+    return rc;
 }
 
 static int create_snapshot(vh_vm *vm, bool again, const vh__wait *w, vh_error *err)
@@ -86,7 +88,7 @@ static int create_snapshot(vh_vm *vm, bool again, const vh__wait *w, vh_error *e
 
     if (rc == 0)
         rc = find_snapshot(vm, err);
-    if (rc == 0 && again)
+    if ((rc == 0 || rc == VH_ECORRUPT) && again)
         rc = vh_snapshots_remove(vm->vms->o.snapshots, vm->snapshot_id, err);
     else if (rc == 0)
         return label(vm, err);

@@ -1,5 +1,6 @@
 /* Steps that booting and restoring share. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -17,8 +18,11 @@ int vh__step_resolve(void *ctx, const vh__wait *w, vh_error *err)
 int vh__step_net(void *ctx, const vh__wait *w, vh_error *err)
 {
     vh_vm *vm = ctx;
+    int rc = vh__net_acquire(vm->vms->o.net, w, &vm->lease, err);
 
-    return vh__net_acquire(vm->vms->o.net, w, &vm->lease, err);
+    if (rc == 0)
+        snprintf(vm->address, sizeof(vm->address), "%s", vh__net_lease_info(vm->lease)->address);
+    return rc;
 }
 
 void vh__undo_net(void *ctx)
@@ -29,21 +33,25 @@ void vh__undo_net(void *ctx)
     vm->lease = NULL;
 }
 
+/* The directory is the VM's only once its journal entry is. */
 static int make_dir(vh_vm *vm, vh_error *err)
 {
     vh_auto_free char *parent = vh__path_join(vh_env_run_dir(vm->vms->o.env), "vms");
+    vh_auto_free char *dir = parent ? vh__path_join(parent, vm->id) : NULL;
     int rc;
 
-    if (!parent || !(vm->dir = vh__path_join(parent, vm->id)))
+    if (!dir)
         return vh_error_set(err, -ENOMEM, "directory of the VM");
     rc = vh__path_mkdirs(parent, 0711, err);
     if (rc == 0)
         rc = vh__journal_begin(vm->vms->journal, vm->id, &vm->entry, err);
     if (rc == 0)
-        rc = vh__journal_note(vm->entry, "dir", vm->dir, err);
-    if (rc)
-        return rc;
-    return mkdir(vm->dir, 0711) < 0 ? vh_error_set(err, -errno, "make directory %s", vm->dir) : 0;
+        rc = vh__journal_note(vm->entry, "dir", vm->id, err);
+    if (rc == 0 && mkdir(dir, 0711) < 0)
+        rc = vh_error_set(err, -errno, "make directory %s", dir);
+    if (rc == 0)
+        vm->dir = vh_steal_ptr(dir);
+    return rc;
 }
 
 int vh__step_shim(void *ctx, const vh__wait *w, vh_error *err)
@@ -81,7 +89,8 @@ int vh__vm_spawn(vh_vm *vm, const vh__wait *w, vh__vmm_memory memory, vh_error *
 {
     const vh__net_info *net = vh__net_lease_info(vm->lease);
     bool boot = memory == VH_VMM_MEMORY_SHARED;
-    vh_auto_free char *preload = vh__path_join(vh_env_libexec_dir(vm->vms->o.env), "uffd-preload.so");
+    vh_auto_free char *preload = vh__path_join(
+        vh_env_libexec_dir(vm->vms->o.env), memory == VH_VMM_MEMORY_UFFD ? "uffd-preload.so" : "readonly-preload.so");
     char cmdline[VH_GUEST_CMDLINE];
     vh__shim_spawn s = { .snapshot = vm->snap ? vh__snapshot_ws_owner(vm->snap) : NULL,
                          .record = vm->recording,
@@ -103,10 +112,12 @@ int vh__vm_spawn(vh_vm *vm, const vh__wait *w, vh__vmm_memory memory, vh_error *
                           { "memory", boot ? -1 : vh__snapshot_memory_fd(vm->snap) },
                           { "stdout", vm->output.write_fd[0] },
                           { "stderr", vm->output.write_fd[1] } };
-    int rc;
 
     if (!preload)
-        return vh_error_set(err, -ENOMEM, "path of uffd-preload.so");
+        return vh_error_set(err, -ENOMEM, "path of the preload library");
+    if (!boot && access(preload, R_OK) < 0)
+        return vh_error_set(err, VH_EMISSING, "%s: %s; install libvhive's programs or set libexec_dir", preload,
+                            strerror(errno));
     if (boot) {
         s.vmm.kernel = vm->spec.files.kernel;
         s.vmm.initramfs = vm->spec.files.initramfs;
@@ -114,6 +125,5 @@ int vh__vm_spawn(vh_vm *vm, const vh__wait *w, vh__vmm_memory memory, vh_error *
             &(vh__guest_boot){ .tsc_khz = vh__guest_tsc_khz(vm->vms->o.guest), .console = "ttyS0" }, cmdline,
             sizeof(cmdline));
     }
-    rc = vh__client_call(&vm->client, w, vh__shim_spawn_encode(&s), fds, VH_ARRAY_LEN(fds), NULL, NULL, err);
-    return rc;
+    return vh__client_call(&vm->client, w, vh__shim_spawn_encode(&s), fds, VH_ARRAY_LEN(fds), NULL, NULL, err);
 }

@@ -2,15 +2,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <signal.h>
 #include <sys/random.h>
 
 #include "auto.h"
 #include "log.h"
 #include "vm_priv.h"
 
-/* Between the end of the grace period and the end of the VM: flush, power off, exit of the VMM. */
-#define POWER_OFF_MS 3000
+/* What stopping takes beside the function's grace period: storing a working set, the last output, the VMM's end. */
+#define MARGIN_MS 3000
 
 int vh__vm_new(vh_vms *vms, const vh_run_options *o, vh_vm **vm, vh_error *err)
 {
@@ -20,7 +19,7 @@ int vh__vm_new(vh_vms *vms, const vh_run_options *o, vh_vm **vm, vh_error *err)
     if (!n)
         return vh_error_set(err, -ENOMEM, "virtual machine");
     n->vms = vms;
-    n->client = (struct client){ .process = VH_PROCESS_INIT, .sock = -1 };
+    vh__client_init(&n->client);
     n->o = (vh_run_options)VH_RUN_OPTIONS_INIT;
     memcpy(&n->o, o, VH_MIN(o->size, sizeof(n->o)));
     n->output = (struct output){ .fn = n->o.output, .arg = n->o.output_arg, .read_fd = { -1, -1 },
@@ -47,6 +46,7 @@ void vh_vm_free(vh_vm *vm)
     if (!vm)
         return;
     vh__vm_release(vm);
+    vh__client_fini(&vm->client);
     vh__snapshot_close(vm->snap);
     vh__spec_fini(&vm->spec);
     free(vm);
@@ -59,7 +59,7 @@ const char *vh_vm_id(const vh_vm *vm)
 
 const char *vh_vm_address(const vh_vm *vm)
 {
-    return vm->lease ? vh__net_lease_info(vm->lease)->address : "";
+    return vm->address;
 }
 
 uint16_t vh_vm_port(const vh_vm *vm)
@@ -105,18 +105,18 @@ int vh_vm_stats_get(vh_vm *vm, const vh_call *call, vh_vm_stats *stats, vh_error
     return 0;
 }
 
-int vh_vm_record_end(vh_vm *vm, const vh_call *call, vh_error *err)
+/* A working set that lacks this share (one in ...) of what is asked for is recorded anew. */
+#define RESIDUAL_SHARE 10
+
+/* First restore: stores what was touched. */
+static int store_recording(vh_vm *vm, const vh__wait *w, vh_error *err)
 {
-    vh__wait w = vh__wait_from(call, 10000);
+    vh__shim_fd fd = { "dir", vh__snapshot_dir_fd(vm->snap) };
     vh__shim_message a = { 0 };
-    vh__shim_fd fd;
     int rc;
 
-    if (!vm->recording)
-        return 0;
     vm->recording = false; /* taken once, however it ends */
-    fd = (vh__shim_fd){ "dir", vh__snapshot_dir_fd(vm->snap) };
-    rc = vh__client_call(&vm->client, &w, vh__client_request("record"), &fd, 1, NULL, &a, err);
+    rc = vh__client_call(&vm->client, w, vh__client_request("record"), &fd, 1, NULL, &a, err);
     vh__snapshot_ws_unlock(vm->snap);
     if (rc)
         return rc;
@@ -125,6 +125,44 @@ int vh_vm_record_end(vh_vm *vm, const vh_call *call, vh_error *err)
             (unsigned long long)vh__json_u64_or(a.json, "runs", 0));
     vh__shim_message_fini(&a);
     return 0;
+}
+
+/* Later ones: sees whether the working set is still that of what is asked of the function. */
+static int check_replay(vh_vm *vm, const vh__wait *w, vh_error *err)
+{
+    vh__shim_message a = { 0 };
+    uint64_t residual, pages;
+    int rc;
+
+    vm->replay = false; /* looked at once */
+    rc = vh__client_call(&vm->client, w, vh__client_request("stats"), NULL, 0, NULL, &a, err);
+    if (rc)
+        return rc;
+    residual = vh__json_u64_or(a.json, "residual_faults", 0);
+    pages = vh__json_u64_or(a.json, "ws_pages", 0);
+    vh__shim_message_fini(&a);
+    if (residual * RESIDUAL_SHARE <= pages)
+        return 0;
+    vh__log(vm->vms->o.env, VH_LOG_INFO, "vm", vm->id,
+            "the working set of snapshot %s, %llu pages, lacked %llu: the next restore records it anew",
+            vm->snapshot_id, (unsigned long long)pages, (unsigned long long)residual);
+    return vh__snapshot_ws_drop(vm->snap, err);
+}
+
+static int record_end(vh_vm *vm, const vh__wait *w, vh_error *err)
+{
+    if (vm->client.sock < 0 || vm->client.exit_seen)
+        return 0;
+    if (vm->recording)
+        return store_recording(vm, w, err);
+    return vm->replay ? check_replay(vm, w, err) : 0;
+}
+
+int vh_vm_record_end(vh_vm *vm, const vh_call *call, vh_error *err)
+{
+    vh__wait w = vh__wait_from(call, 10000);
+
+    return record_end(vm, &w, err);
 }
 
 int vh_vm_wait(vh_vm *vm, const vh_call *call, vh_vm_exit *exit, vh_error *err)
@@ -137,29 +175,32 @@ int vh_vm_wait(vh_vm *vm, const vh_call *call, vh_vm_exit *exit, vh_error *err)
     return rc;
 }
 
+static int stop_function(vh_vm *vm, const vh__wait *w, vh_error *err)
+{
+    uint32_t left = (uint32_t)vh__wait_left_ms(w);
+    vh_auto_buf vh__buf frame = { 0 };
+    int rc = vh__message_stop(left > MARGIN_MS ? left - MARGIN_MS : left / 2, &frame, err);
+
+    if (rc == 0)
+        rc = vh__client_call(&vm->client, w, vh__client_request("stop"), NULL, 0, &frame, NULL, err);
+    return rc == VH_ESTATE ? 0 : rc; /* it ended by itself meanwhile */
+}
+
 int vh_vm_stop(vh_vm *vm, const vh_call *call, vh_error *err)
 {
-    vh__wait w = vh__wait_from(call, vm->vms->o.stop_ms + POWER_OFF_MS);
-    uint32_t left = (uint32_t)vh__wait_left_ms(&w);
-    vh_auto_buf vh__buf frame = { 0 };
+    vh__wait w = vh__wait_from(call, vm->vms->o.stop_ms + MARGIN_MS);
     vh_error why = { 0 };
     int rc = 0;
 
-    if (vh_vm_record_end(vm, call, &why))
+    if (record_end(vm, &w, &why))
         vh__log(vm->vms->o.env, VH_LOG_WARN, "vm", vm->id, "no working set was stored: %s", why.msg);
-    if (vm->client.sock >= 0 && !vm->client.exit_seen) {
-        rc = vh__message_stop(left > POWER_OFF_MS ? left - POWER_OFF_MS : left / 2, &frame, err);
-        if (rc == 0)
-            rc = vh__client_call(&vm->client, &w, vh__client_request("stop"), NULL, 0, &frame, NULL, err);
-        if (rc == VH_ESTATE)
-            rc = 0; /* it ended by itself meanwhile */
-    }
+    if (vm->client.sock >= 0 && !vm->client.exit_seen)
+        rc = stop_function(vm, &w, err);
     vh__vm_release(vm);
     return rc;
 }
 
 void vh_vm_kill(vh_vm *vm)
 {
-    if (vm->client.process.pidfd >= 0)
-        (void)vh__process_signal(&vm->client.process, SIGKILL); /* fails only when it has ended already */
+    vh__client_signal_kill(&vm->client);
 }

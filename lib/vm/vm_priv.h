@@ -35,8 +35,10 @@ struct spec {
 
 /* Our end of a shim. */
 struct client {
+    pthread_mutex_t mutex; /* of |process|: vh_vm_kill() may come from any thread while its end is waited for */
     vh__process process;
     int sock;
+    uint64_t last_id; /* of a request; answers to others are late ones of requests that were given up */
     bool exit_seen; /* the VM ended by itself: */
     vh_vm_exit exit;
 };
@@ -54,6 +56,7 @@ struct vh_vm {
     vh_vms *vms;
     vh_run_options o; /* strings borrowed during vh_vm_run() only */
     char id[24];
+    char address[16]; /* as long as there was a lease */
     vh_engine engine;
     struct spec spec;
     vh__journal_entry *entry;
@@ -64,6 +67,7 @@ struct vh_vm {
     vh__snapshot *snap;
     bool replay, recording; /* engine reap: a working set is there; is being recorded */
     vh_phases phases;
+    vh__wait restore_wait; /* bounds of the restore under way */
     uint64_t pause_us;
     uint32_t boot_retries;
     char snapshot_id[VH_SNAPSHOT_ID];
@@ -78,9 +82,11 @@ VH_MUST_CHECK int vh__vm_shim_path(const vh_env *env, char **path, vh_error *err
 
 /* client.c */
 VH_MUST_CHECK int vh__client_start(struct client *c, const vh_env *env, vh_error *err);
+void vh__client_init(struct client *c);
+void vh__client_fini(struct client *c);
 /**
  * One request: |req| is taken (NULL: out of memory), descriptors and payload are borrowed. |answer| (may be NULL) is
- * the caller's on success. A request whose bounds were over leaves the shim unusable: it is killed.
+ * the caller's on success. A request whose bounds were over is given up; the shim may still be at it for a while.
  */
 VH_MUST_CHECK int vh__client_call(struct client *c, const vh__wait *w, cJSON *req, const vh__shim_fd *fds, size_t nfds,
                               const vh__buf *payload, vh__shim_message *answer, vh_error *err);
@@ -88,7 +94,10 @@ VH_MUST_CHECK int vh__client_call(struct client *c, const vh__wait *w, cJSON *re
 cJSON *vh__client_request(const char *op);
 /** Waits for the VM to end by itself. */
 VH_MUST_CHECK int vh__client_wait_exit(struct client *c, const vh__wait *w, vh_error *err);
+/** Kills the shim, and with it the VM. Idempotent; the next start makes a new one. */
 void vh__client_kill(struct client *c);
+/** Sends SIGKILL and nothing more, from any thread. */
+void vh__client_signal_kill(struct client *c);
 
 /* identity.c */
 /** Opens the image, prepares the kernel, decides the machine, and derives the snapshot's key. */

@@ -45,19 +45,17 @@ void vh__vms_free(vh_vms *vms)
     free(vms);
 }
 
-/* Undoes a note "dir": only what lies directly in our own folder of VMs is believed. */
+/* Undoes a note "dir", which names a directory of ours and nothing else. */
 static int undo_dir(const char *value, void *arg, vh_error *err)
 {
     const vh_vms *vms = arg;
-    vh_auto_free char *parent = vh__path_join(vh_env_run_dir(vms->o.env), "vms/");
-    size_t n;
+    vh_auto_free char *dir = vh__strf("%s/vms/%s", vh_env_run_dir(vms->o.env), value);
 
-    if (!parent)
-        return vh_error_set(err, -ENOMEM, "remove %s", value);
-    n = strlen(parent);
-    if (strncmp(value, parent, n) != 0 || strchr(value + n, '/') || value[n] == '.' || !value[n])
+    if (!dir)
+        return vh_error_set(err, -ENOMEM, "remove directory of %s", value);
+    if (strchr(value, '/') || value[0] == '.')
         return vh_error_set(err, VH_ECORRUPT, "journal: '%s' is no directory of a VM", value);
-    return vh__path_remove(value, err);
+    return vh__path_remove(dir, err);
 }
 
 int vh__vms_reap(vh_vms *vms, vh_error *err)

@@ -105,7 +105,7 @@ told("command that is not there", run("oci:" + variant("hello", "no-program", no
 told("port never opened", run(hello, "--port", "9", env={"VHIVE_TIMEOUT_READY": "3s"}), "port", "deadline")
 told("guest that is silent", run(hello, env={"VHIVE_TIMEOUT_HELLO": "300ms"}), "booting again", "say hello")
 told("QEMU missing", run(hello, env={"VHIVE_VMM_QEMU": "/nonexistent/qemu"}), "/nonexistent/qemu", "install")
-told("too little memory", run(hello, "--memory", "1M"), "memory", "64")
+told("too little memory", run(hello, "--memory", "1M"), "memory", "96M")
 told("bad specification", ctl("run", hello, "--invoke", "smtp:x"), "smtp")
 told("unknown engine", ctl("run", hello, "--engine", "warp"), "warp", "reap")
 

@@ -112,7 +112,7 @@ static void a_bad_value_is_named_with_its_place(void **state)
         { "log: { level: info }\nlog.level: warn\n", "v.yaml:2:1: log.level is set on line 1 already; remove one of "
                                                      "the two" },
         { "log:\n  level: info\nlog:\n  format: json\n", "v.yaml:3:1: section log is on line 1 already; join the two" },
-        { "function: { memory: 32M }", "v.yaml:1:21: function.memory: '32M' is out of range: 64M to 65536M are "
+        { "function: { memory: 32M }", "v.yaml:1:21: function.memory: '32M' is out of range: 96M to 65536M are "
                                        "allowed" },
         { "function: { memory: lots }", "v.yaml:1:21: function.memory: 'lots' is not a size such as 256M or 2G" },
         { "function: { memory: 18446744073709551616 }",

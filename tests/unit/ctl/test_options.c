@@ -137,7 +137,7 @@ static void mistakes_are_named_with_their_remedy(void **state)
         { { "--port", "99999999999999999999" }, "--port: '99999999999999999999' is not a number from 1 to 65535" },
         { { "-o", "yaml" }, "--output: 'yaml' is not one of table|json" },
         { { "-e", "=x" }, "--env: '=x' is not of the form NAME=VALUE" },
-        { { "-m", "1" }, "--memory: '1' is out of range: 64M to 65536M are allowed" },
+        { { "-m", "1" }, "--memory: '1' is out of range: 96M to 65536M are allowed" },
         { { "--log-level", "loud" }, "--log-level: 'loud' is not one of error|warn|info|debug" },
     };
 
