@@ -70,3 +70,9 @@ int testenv_required(const char *capability)
     }
     return 0;
 }
+
+int testenv_without(const char *capability, const char *why)
+{
+    print_message("skipped, no %s: %s\n", capability, why);
+    return testenv_required(capability) ? 1 : 77;
+}

@@ -32,6 +32,9 @@ void testenv_fini(testenv *t);
 
 int testenv_required(const char *capability);
 
+/** What main() of a program that can test nothing without |capability| returns; set-up functions cannot skip. */
+int testenv_without(const char *capability, const char *why);
+
 /** Asserts that |call| returned 0, printing the message of |err| otherwise. */
 #define assert_ok(call, err)                                                                                           \
     do {                                                                                                               \

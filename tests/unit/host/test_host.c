@@ -27,9 +27,9 @@ static void a_host_has_all_its_objects(void **state)
     testenv t;
 
     (void)state;
-    testenv_init(&t);
     if (geteuid() != 0)
         testenv_skip("root", "a host is root's");
+    testenv_init(&t);
     options_of(&t, st, run, &o);
     assert_ok(vh_host_new(NULL, &o, &host, &err), err);
     assert_non_null(vh_host_images(host));
@@ -74,9 +74,9 @@ static void a_host_that_runs_out_of_memory_leaves_nothing(void **state)
     testenv t;
 
     (void)state;
-    testenv_init(&t);
     if (geteuid() != 0)
         testenv_skip("root", "a host is root's");
+    testenv_init(&t);
     options_of(&t, st, run, &o);
     assert_int_equal(attempt(&o), 0);
     for (unsigned i = 1; i < 20; i++) {

@@ -39,8 +39,7 @@ static inline bool have_userfaultfd(void)
 /* What a test program that needs one returns without. */
 static inline int without_userfaultfd(void)
 {
-    print_message("skipped, no uffd: no userfaultfd on this host, or not root\n");
-    return testenv_required("uffd") ? 1 : 77;
+    return testenv_without("uffd", "no userfaultfd on this host, or not root");
 }
 
 /* Maps |pages| and registers the first |registered| of them. */

@@ -29,10 +29,7 @@ static int set_up(void **state)
 
     testenv_init(&f->env);
     f->qemu = vh__path_find_program("qemu-system-x86_64");
-    if (!f->qemu)
-        testenv_skip("qemu", "qemu-system-x86_64 is not in PATH");
-    if (geteuid() != 0)
-        testenv_skip("root", "QEMU changes its user");
+    assert_non_null(f->qemu);
     f->tap = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
     snprintf(f->rootfs, sizeof(f->rootfs), "%s/root,fs", f->env.dir); /* the comma must not matter */
     fd = open(f->rootfs, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -129,6 +126,11 @@ int main(void)
         test(the_version_is_asked_once_and_remembered),
         test(a_program_that_is_no_vmm_is_refused),
     };
+    vh_auto_free char *qemu = vh__path_find_program("qemu-system-x86_64");
 
+    if (!qemu)
+        return testenv_without("qemu", "qemu-system-x86_64 is not in PATH");
+    if (geteuid() != 0)
+        return testenv_without("root", "QEMU changes its user");
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
