@@ -15,7 +15,8 @@ def files(root, *suffixes):
     if listed.returncode == 0:
         names = [Path(name) for name in listed.stdout.splitlines()]
     else:  # an unpacked archive, or a tree made by a test
-        names = [p.relative_to(root) for p in Path(root).rglob("*") if "build" not in p.parts]
+        names = [p.relative_to(root) for p in Path(root).rglob("*")
+                 if not {"build", ".git"} & {*p.relative_to(root).parts}]
     keep = [n for n in names if (root / n).is_file() and (not suffixes or n.name.endswith(suffixes))]
     return sorted(keep)
 
