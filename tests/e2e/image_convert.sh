@@ -5,6 +5,7 @@
 # timeout: 300
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
+need root # unpacked files keep their owners
 
 make_layouts() {
     python3 -B - "$VH_SCRATCH" <<'PYTHON'
