@@ -36,12 +36,28 @@ static int seed_kernel(const uint8_t seed[VH_AGENT_SEED], struct fault *f)
     return rc;
 }
 
-int clone_refresh(int64_t realtime_ns, const uint8_t seed[VH_AGENT_SEED], struct fault *f)
+static int set_clock(int64_t realtime_ns, struct fault *f)
 {
     struct timespec t = { .tv_sec = realtime_ns / NS_PER_S, .tv_nsec = realtime_ns % NS_PER_S };
 
-    if (realtime_ns < 0 || (realtime_ns > 0 && clock_settime(CLOCK_REALTIME, &t) < 0))
-        return fault_set(f, "clock", "set to %lld ns: %m", (long long)realtime_ns);
+    return realtime_ns < 0 || clock_settime(CLOCK_REALTIME, &t) < 0
+               ? fault_set(f, "clock", "set to %lld ns: %m", (long long)realtime_ns)
+               : 0;
+}
+
+int clone_adjust(int64_t delta_ns, struct fault *f)
+{
+    int64_t now = clone_realtime_ns(), then;
+
+    if (__builtin_add_overflow(now, delta_ns, &then))
+        return fault_set(f, "clock", "cannot move by %lld ns", (long long)delta_ns);
+    return set_clock(then, f);
+}
+
+int clone_refresh(int64_t realtime_ns, const uint8_t seed[VH_AGENT_SEED], struct fault *f)
+{
+    if (realtime_ns != 0 && set_clock(realtime_ns, f) < 0)
+        return -1;
     return seed_kernel(seed, f);
 }
 

@@ -8,6 +8,9 @@
 /** CLOCK_REALTIME. */
 int64_t clone_realtime_ns(void);
 
+/** Moves the clock by |delta_ns|. 0 or -1 with |f|. */
+int clone_adjust(int64_t delta_ns, struct fault *f);
+
 /** Sets the clock and credits |seed| to the kernel's generator, which starts anew from it. 0 or -1 with |f|. */
 int clone_refresh(int64_t realtime_ns, const uint8_t seed[VH_AGENT_SEED], struct fault *f);
 

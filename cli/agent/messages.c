@@ -107,6 +107,8 @@ static void handle_stop(struct agent *a, uint32_t number, uint32_t grace_ms)
 
 static void handle(struct agent *a, const vh__agent_msg *m)
 {
+    struct fault f;
+
     switch (m->type) {
     case VH_AGENT_START:
         handle_start(a, &m->start);
@@ -129,6 +131,10 @@ static void handle(struct agent *a, const vh__agent_msg *m)
         break;
     case VH_AGENT_PING:
         pong(a);
+        break;
+    case VH_AGENT_ADJUST:
+        if (clone_adjust(m->adjust.delta_ns, &f) < 0)
+            messages_fault(a, &f);
         break;
     default: /* the decoder lets only the host's types pass */
         break;

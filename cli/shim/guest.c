@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "clock.h"
+
 static void take_output(struct shim *s, const vh__agent_msg *m)
 {
     struct output *o = &s->out[m->stream == VH_AGENT_STDERR];
@@ -48,6 +50,7 @@ void guest_message(struct shim *s, const vh__agent_msg *m)
     }
     case VH_AGENT_PONG:
         g->pongs++;
+        g->clock_off_ns = vh__clock_real_ns() - m->pong.realtime_ns;
         break;
     case VH_AGENT_QUIESCED:
         g->quiesced = true;

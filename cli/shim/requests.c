@@ -136,14 +136,31 @@ static int op_resume(struct request *r, vh_error *err)
     return r->s->vmm->ops->resume(r->s->vmm, &r->wait, err);
 }
 
+/* The way of PONG itself takes a millisecond or two: that is as well as it can be known. */
+#define CLOCK_OFF_MIN_NS (2 * VH_NS_PER_MS)
+
+/* Mends the time that the guest was told, by how late it took it. */
+static int adjust_clock(struct request *r, vh_error *err)
+{
+    int64_t off = r->s->guest.clock_off_ns;
+
+    if (off > -CLOCK_OFF_MIN_NS && off < CLOCK_OFF_MIN_NS)
+        return 0;
+    return vh__agent_send(r->s->vmm->agent_fd,
+                          &(vh__agent_msg){ .type = VH_AGENT_ADJUST, .adjust = { .delta_ns = off } }, &r->wait, err);
+}
+
 static int op_tell(struct request *r, vh_error *err)
 {
     int rc;
 
     r->s->guest.pongs = 0;
     rc = guest_send(r->s, &r->wait, r->m->payload, r->m->payload_len, err);
-    if (rc == 0 && vh__json_bool_or(r->m->json, "pong", false))
+    if (rc == 0 && vh__json_bool_or(r->m->json, "pong", false)) {
         rc = shim_pump(r->s, &r->wait, has_ponged, "answer of the restored agent", err);
+        if (rc == 0 && !r->s->guest.exited)
+            rc = adjust_clock(r, err);
+    }
     return rc == 0 && r->s->guest.exited ? guest_exit_error(r->s, err) : rc;
 }
 

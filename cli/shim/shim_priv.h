@@ -20,6 +20,7 @@
 struct guest {
     bool hello, ready, exited, quiesced;
     unsigned pongs;
+    int64_t clock_off_ns; /* the guest's clock behind ours when its last PONG came */
     vh__agent_exited exit;
     char error[384]; /* the last ERROR of the agent, printable */
 };

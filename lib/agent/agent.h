@@ -21,7 +21,8 @@
  *
  * Course of a guest: HELLO -> START -> STARTED -> READY, OUTPUT in between, EXITED last. Whatever fails in the guest
  * is an ERROR, followed by EXITED. Before a snapshot: QUIESCE -> QUIESCED, after which the guest is silent until it is
- * told RESUMED (the original) or RESTORED (a clone, answered by PONG).
+ * told RESUMED (the original) or RESTORED (a clone, answered by PONG). The time in RESTORED is late by as long as a guest
+ * whose code is not translated or paged in yet takes to read it; so PONG tells the guest's time, and ADJUST mends it.
  *
  * Threads: objects are the caller's, one thread at a time each.
  */
@@ -54,6 +55,7 @@ typedef enum vh__agent_type {
     VH_AGENT_SIGNAL = 0x05,   /* to the function */
     VH_AGENT_STOP = 0x06,     /* signal, grace, SIGKILL; then EXITED and power-off */
     VH_AGENT_PING = 0x07,     /* answered by PONG, also while quiesced */
+    VH_AGENT_ADJUST = 0x08,   /* move the clock, by what PONG showed it to be off */
     /* guest to host; 0x60..0x6f are kept for exec */
     VH_AGENT_HELLO = 0x41,    /* the agent runs; it waits for START */
     VH_AGENT_STARTED = 0x42,  /* the function was executed */
@@ -151,6 +153,9 @@ typedef struct vh__agent_msg {
             uint32_t grace_ms; /* from the signal to SIGKILL */
         } stop;
         vh__agent_hello hello;
+        struct {
+            int64_t delta_ns; /* to be added to CLOCK_REALTIME */
+        } adjust;
         struct {
             uint32_t pid;
         } started;

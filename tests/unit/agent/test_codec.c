@@ -104,6 +104,9 @@ static void short_messages_survive_the_way(void **state)
     m = (vh__agent_msg){ .type = VH_AGENT_STOP, .stop = { .signal = 15, .grace_ms = 2500 } };
     round_trip(host, &m, &got);
     assert_true(got.stop.signal == 15 && got.stop.grace_ms == 2500);
+    m = (vh__agent_msg){ .type = VH_AGENT_ADJUST, .adjust.delta_ns = -60000000 };
+    round_trip(host, &m, &got);
+    assert_true(got.adjust.delta_ns == -60000000);
     m = (vh__agent_msg){ .type = VH_AGENT_HELLO, .hello = { 1, "0.1", 99 } };
     round_trip(guest, &m, &got);
     assert_true(got.hello.version == 1 && got.hello.boottime_ns == 99);
