@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 SECONDS = 8
+LOCK_FILE = re.compile(r"(.*\.)?lock")
 PROCESSES = re.compile(r"^(qemu-system|vhive|vhived)")
 
 
@@ -68,7 +69,7 @@ def sockets(folders):
 def entries(folders):
     """What lies below run directories, but for their standing folders and for lock files, which stay."""
     return {str(p) for folder in folders for p in Path(folder).rglob("*")
-            if not (p.is_dir() and p.parent == Path(folder)) and p.suffix != ".lock" and p.name != "lock"}
+            if not (p.is_dir() and p.parent == Path(folder)) and not LOCK_FILE.fullmatch(p.name)}
 
 
 def state(folders):
