@@ -35,6 +35,9 @@ void messages_fault(struct agent *a, const struct fault *f);
 /** Puts |fd| into the agent's epoll set. 0 or -1. */
 int agent_watch(struct agent *a, int fd, uint32_t events, enum event tag);
 
+/** Moves to the channel what the function has written so far, as much as there is room for. */
+void agent_pump_output(struct agent *a);
+
 /** Begins the end with |result|: other processes are killed, output is drained, EXITED told. */
 void agent_leave(struct agent *a, const vh__agent_exited *result);
 

@@ -76,6 +76,15 @@ static void pump_stream(struct agent *a, int i)
     s->readable = n > 0 || (n < 0 && errno == EINTR);
 }
 
+void agent_pump_output(struct agent *a)
+{
+    for (int i = 0; i < 2; i++) {
+        a->fn.streams[i].readable = true; /* its event may still be waiting */
+        while (can_pump(a, i))
+            pump_stream(a, i);
+    }
+}
+
 static bool drained(const struct agent *a)
 {
     return a->fn.streams[0].fd < 0 && a->fn.streams[1].fd < 0;

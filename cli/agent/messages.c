@@ -114,6 +114,7 @@ static void handle(struct agent *a, const vh__agent_msg *m)
         handle_start(a, &m->start);
         break;
     case VH_AGENT_QUIESCE:
+        agent_pump_output(a); /* else every clone would say it again */
         a->quiesced = true;
         (void)channel_send(&a->ch, &(vh__agent_msg){ .type = VH_AGENT_QUIESCED }); /* room: as for pong() */
         break;
