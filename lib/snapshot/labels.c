@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/file.h>
 
+#include "log.h"
 #include "wait.h"
 
 #define NEW ".new"
@@ -36,25 +37,6 @@ static int lock(const vh_snapshots *s, int *fd, vh_error *err)
     }
 }
 
-int vh__label_set(const vh_snapshots *s, const char *name, const char *id, vh_error *err)
-{
-    char target[VH_SNAPSHOT_ID + 4];
-    vh_auto_fd int held = -1;
-    int rc = lock(s, &held, err);
-
-    if (rc)
-        return rc;
-    snprintf(target, sizeof(target), "../%s", id);
-    (void)unlinkat(held, NEW, 0); /* of a dead writer, rarely there */
-    if (symlinkat(target, held, NEW) < 0)
-        return vh_error_set(err, -errno, "label %s", name);
-    if (renameat(held, NEW, held, name) < 0 || fsync(held) < 0) {
-        rc = vh_error_set(err, -errno, "label %s", name);
-        (void)unlinkat(held, NEW, 0); /* the first error is the one to tell */
-    }
-    return rc;
-}
-
 /* Where label |name| points, whether that is there or not. */
 static int target_of(const vh_snapshots *s, const char *name, char id[VH_SNAPSHOT_ID])
 {
@@ -68,6 +50,27 @@ static int target_of(const vh_snapshots *s, const char *name, char id[VH_SNAPSHO
         return -ENOENT;
     strcpy(id, target + 3);
     return 0;
+}
+
+int vh__label_set(const vh_snapshots *s, const char *name, const char *id, vh_error *err)
+{
+    char target[VH_SNAPSHOT_ID + 4], before[VH_SNAPSHOT_ID];
+    vh_auto_fd int held = -1;
+    int rc = lock(s, &held, err);
+
+    if (rc)
+        return rc;
+    if (target_of(s, name, before) == 0 && strcmp(before, id) != 0)
+        vh__log(s->env, VH_LOG_WARN, "snapshot", NULL, "label %s moves from snapshot %s to %s", name, before, id);
+    snprintf(target, sizeof(target), "../%s", id);
+    (void)unlinkat(held, NEW, 0); /* of a dead writer, rarely there */
+    if (symlinkat(target, held, NEW) < 0)
+        return vh_error_set(err, -errno, "label %s", name);
+    if (renameat(held, NEW, held, name) < 0 || fsync(held) < 0) {
+        rc = vh_error_set(err, -errno, "label %s", name);
+        (void)unlinkat(held, NEW, 0); /* the first error is the one to tell */
+    }
+    return rc;
 }
 
 int vh__label_get(const vh_snapshots *s, const char *name, char id[VH_SNAPSHOT_ID])
