@@ -21,6 +21,7 @@ static const ctl_option options[] = {
 
 /* One run. Freed by run_fini() however far it came. */
 struct run {
+    bool mid_line; /* the function's last output on stdout did not end its line; under the console's lock */
     ctl *c;
     bool machine;     /* stdout is for the answer or for JSON: the function's output goes to stderr */
     int write_error;  /* errno of the first failing write of the function's output */
@@ -50,6 +51,8 @@ static void on_output(vh_stream stream, const void *bytes, size_t n, void *arg)
         r->write_error = errno ? errno : EIO;
         vh_cancel_trigger(r->c->cancel);
     }
+    if (out == stdout && n > 0)
+        r->mid_line = ((const char *)bytes)[n - 1] != '\n';
     ctl_console_release(&r->c->console);
 }
 
@@ -73,7 +76,7 @@ static void print_ready(struct run *r)
     if (r->c->format == CTL_JSON)
         ctl_report_json(stdout, &report);
     else
-        printf("ready: %s:%u\n", report.address, report.port);
+        printf("%sready: %s:%u\n", r->mid_line ? "\n" : "", report.address, report.port); /* a line of its own */
     fflush(stdout);
     fprintf(stderr, "vhive-ctl: ready after %.1f ms by %s%s%s; critical phases %.1f %%\n",
             (double)(report.phases.end_ns - report.phases.begin_ns) / 1e6, report.engine,
@@ -81,7 +84,6 @@ static void print_ready(struct run *r)
     ctl_console_release(&r->c->console);
 }
 
-/* Waits for the end of the function or a signal; returns an exit code or an error. */
 /* Tells of what does not spoil the answer. */
 static void warn(struct run *r, const vh_error *err)
 {
@@ -96,6 +98,7 @@ static void warn(struct run *r, const vh_error *err)
  */
 #define WATCH_MS 10000
 
+/* Waits for the end of the function or a signal; returns an exit code or an error. */
 static int serve(struct run *r, vh_error *err)
 {
     vh_call call = ctl_call(r->c);
@@ -204,6 +207,8 @@ static int prepare(struct run *r, vh_run_options *o, vh_error *err)
 
     if (rc == 0 && engine)
         rc = vh_engine_parse(engine, &o->engine, err);
+    if (rc == 0 && o->label && o->engine == VH_ENGINE_BOOT)
+        rc = vh_error_set(err, VH_EINVALID, "--snapshot: engine boot neither saves nor restores one; leave one of them out");
     if (rc == 0 && spec)
         rc = vh_invoke_parse(spec, &r->request, err);
     if (rc)

@@ -1,6 +1,8 @@
 #include "ctl.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,18 +155,35 @@ static int dispatch(ctl *c, vh_error *err)
     format = ctl_parser_value(&c->args, "output");
     c->format = format && strcmp(format, "json") == 0 ? CTL_JSON : CTL_TABLE;
     rc = call(c, command, err);
+    if (rc == VH_ECANCELED && ctl_interrupt_received())
+        (void)vh_error_set(err, rc, "interrupted by SIG%s: nothing is left running",
+                           sigabbrev_np(ctl_interrupt_received()));
     if (rc < 0)
         ctl_print_error(&c->console, err);
     return rc < 0 ? exit_code_of(rc) : rc;
 }
 
+/* Without them a descriptor of ours would become one of the three, and get what is printed. */
+static void open_standard_descriptors(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        (void)close(fd); /* one too many */
+}
+
 int main(int argc, char **argv)
 {
     ctl c = { .args = { .argc = argc, .argv = (const char *const *)argv, .at = 1, .tables = { ctl_globals } } };
-    ctl_terminal terminal = ctl_terminal_of(stderr);
+    ctl_terminal terminal;
     vh_error err = { 0 }, flush_err = { 0 };
     int code = CTL_EXIT_FAILURE, rc;
 
+    open_standard_descriptors();
+    terminal = ctl_terminal_of(stderr);
     ctl_console_init(&c.console, stderr, &terminal);
     rc = vh_config_new(&c.config, &err);
     if (rc == 0)
