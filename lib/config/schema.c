@@ -33,7 +33,7 @@ const vh_config_key vh__config_keys[VH_CONFIG_KEYS] = {
     { "function.memory", VH_CONFIG_BYTES, "256M", 96 * MIB, 64 * GIB, NULL, "guest memory" },
     { "function.cpus", VH_CONFIG_UINT, "1", 1, 32, NULL, "virtual CPUs" },
     { "function.tmpfs", VH_CONFIG_BYTES, "0", 0, 64 * GIB, NULL,
-      "limit of the writable layer, which lives in guest memory; 0: half of it" },
+      "limit of the writable layer, which lives in guest memory; 0: half of what the kernel leaves" },
 
     { "net.pool", VH_CONFIG_CIDR, "198.18.0.0/15", 8, 28, NULL, "network that functions' addresses are taken from" },
     { "net.egress", VH_CONFIG_ENUM, "public", 0, 0, "public|none", "what functions may reach by themselves" },

@@ -101,15 +101,20 @@ static int host_cpu(char cpu[128], vh_error *err)
 
 int vh__vm_accel(vh_vms *vms, const char *wanted, const vh__wait *w, char accel[8], char cpu[128], vh_error *err)
 {
-    bool kvm = strcmp(wanted, "kvm") == 0;
+    bool kvm = strcmp(wanted, "kvm") == 0, real = false;
     int rc = vh__wait_check(w, "choice of the accelerator", err);
 
     if (rc == 0 && !kvm && strcmp(wanted, "auto") != 0 && strcmp(wanted, "tcg") != 0)
         rc = vh_error_set(err, VH_EINVALID, "accelerator '%s': unknown; there are auto, kvm and tcg", wanted);
-    if (rc == 0 && strcmp(wanted, "auto") == 0)
-        rc = kvm_is_real(vms, &kvm, err);
+    if (rc == 0 && strcmp(wanted, "tcg") != 0)
+        rc = kvm_is_real(vms, &real, err);
+    if (rc == 0 && kvm && !real)
+        rc = vh_error_set(err, VH_EMISSING,
+                          "KVM: /dev/kvm is not there or emulates every instruction, under which no Linux guest lives; "
+                          "use --accel auto or tcg");
     if (rc)
         return rc;
+    kvm = real;
     snprintf(accel, 8, "%s", kvm ? "kvm" : "tcg");
     snprintf(cpu, 128, "max");
     return kvm ? host_cpu(cpu, err) : 0;

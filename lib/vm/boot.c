@@ -28,17 +28,21 @@ static int step_hello(void *ctx, const vh__wait *w, vh_error *err)
 {
     vh_vm *vm = ctx;
     vh_error first = { 0 };
-    int rc = await_hello(vm, w, &first);
+    int rc;
+
+    vh__progress(vm->vms->o.env, "guest-boot", vm->o.image, 0, 0);
+    rc = await_hello(vm, w, &first);
 
     if (rc == VH_ETIMEDOUT && vh__wait_left_ms(w) > 0 && vm->client.sock >= 0) {
         vh__log(vm->vms->o.env, VH_LOG_WARN, "vm", vm->id, "booting again: %s", first.msg);
         vm->boot_retries++;
         rc = step_spawn(vm, w, err);
-        return rc ? rc : await_hello(vm, w, err);
-    }
-    if (rc && err)
+        if (rc == 0)
+            rc = await_hello(vm, w, err);
+    } else if (err) {
         *err = first;
-    return rc;
+    }
+    return rc == VH_ETIMEDOUT ? vh_error_wrap(err, rc, "%u ms (timeout.hello)", vm->vms->o.hello_ms) : rc;
 }
 
 static int step_function(void *ctx, const vh__wait *w, vh_error *err)
@@ -48,7 +52,11 @@ static int step_function(void *ctx, const vh__wait *w, vh_error *err)
     vh_auto_buf vh__buf frame = { 0 };
     int rc = vh__message_start(vm, &frame, err);
 
-    return rc ? rc : vh__client_call(&vm->client, &soon, vh__client_request("start"), NULL, 0, &frame, NULL, err);
+    vh__progress(vm->vms->o.env, "function-start", vm->o.image, 0, 0);
+    if (rc == 0)
+        rc = vh__client_call(&vm->client, &soon, vh__client_request("start"), NULL, 0, &frame, NULL, err);
+    return rc == VH_ETIMEDOUT ? vh_error_wrap(err, rc, "port %u, %u ms (timeout.ready)", vm->spec.port, vm->vms->o.ready_ms)
+                              : rc;
 }
 
 /* A restore that found no snapshot has resolved already. */
@@ -89,6 +97,7 @@ static int save_state(void *ctx, const vh__wait *w, vh_error *err)
     vh__shim_fd fd = { "vmstate", vh__snapshot_draft_vmstate_fd(s->draft) };
     int rc;
 
+    vh__progress(s->vm->vms->o.env, "snapshot", s->vm->o.image, 0, 0);
     s->paused_ns = vh__clock_mono_ns();
     rc = vh__client_call(&s->vm->client, w, vh__client_request("save"), &fd, 1, NULL, &answer, err);
     if (rc)

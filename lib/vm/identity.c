@@ -17,6 +17,9 @@
 /* With 72 MiB the kernel comes up and the function does not; 80 are enough for hello. */
 #define MEMORY_MIN_MIB 96U
 
+/* What kernel, agent and a small function need beside what is written. */
+#define KERNEL_MIB 64U
+
 void vh__spec_fini(struct spec *s)
 {
     vh_image_close(s->image);
@@ -97,7 +100,33 @@ static bool add_strings(cJSON *to, const char *key, const char *const *list)
     return a != NULL;
 }
 
-static int make_identity(struct spec *s, uint64_t tmpfs_bytes, vh_error *err)
+/* What is written to the function's disk takes guest memory; some has to be left. */
+static int set_tmpfs(struct spec *s, uint64_t configured, vh_error *err)
+{
+    uint64_t most = (uint64_t)(s->memory_mib - KERNEL_MIB) << 20;
+
+    if (configured > most)
+        return vh_error_set(err, VH_EINVALID,
+                            "writable layer of %llu MiB: it lives in the guest's %u MiB of memory, of which the kernel "
+                            "needs %u; lower function.tmpfs or raise the memory",
+                            (unsigned long long)(configured >> 20), s->memory_mib, KERNEL_MIB);
+    s->tmpfs_bytes = configured ? configured : most / 2;
+    return 0;
+}
+
+/* Arguments and environment that no START message holds are refused before anything is booted. */
+static int check_start(const vh_vm *vm, vh_error *err)
+{
+    vh_auto_buf vh__buf frame = { 0 };
+    int rc = vh__message_start(vm, &frame, err);
+
+    return rc == VH_ELIMIT ? vh_error_set(err, VH_EINVALID,
+                                          "arguments and environment of the function: at most about 60 KiB and 1500 "
+                                          "variables; pass larger things as files of the image")
+                           : rc;
+}
+
+static int make_identity(struct spec *s, vh_error *err)
 {
     const vh_image_config *c = vh_image_config_get(s->image);
     cJSON *j = s->identity = cJSON_CreateObject();
@@ -110,7 +139,7 @@ static int make_identity(struct spec *s, uint64_t tmpfs_bytes, vh_error *err)
               cJSON_AddStringToObject(j, "cwd", c->cwd) && cJSON_AddStringToObject(j, "user", c->user) &&
               cJSON_AddNumberToObject(j, "port", s->port) && cJSON_AddNumberToObject(j, "memory_mib", s->memory_mib) &&
               cJSON_AddNumberToObject(j, "cpus", s->cpus) &&
-              cJSON_AddNumberToObject(j, "tmpfs_bytes", (double)tmpfs_bytes) &&
+              cJSON_AddNumberToObject(j, "tmpfs_bytes", (double)s->tmpfs_bytes) &&
               cJSON_AddStringToObject(j, "vmm", "qemu") && cJSON_AddStringToObject(j, "vmm_version", s->vmm_version) &&
               cJSON_AddStringToObject(j, "accel", s->accel) && cJSON_AddStringToObject(j, "cpu", s->cpu) &&
               cJSON_AddStringToObject(j, "kernel", s->files.kernel_digest) &&
@@ -163,5 +192,9 @@ int vh__spec_resolve(vh_vm *vm, const vh__wait *w, vh_error *err)
         rc = find_vmm(vm, w, err);
     if (rc == 0)
         rc = vh__guest_prepare(d->guest, w, &s->files, err);
-    return rc ? rc : make_identity(s, d->tmpfs_bytes, err);
+    if (rc == 0)
+        rc = set_tmpfs(s, d->tmpfs_bytes, err);
+    if (rc == 0)
+        rc = check_start(vm, err);
+    return rc ? rc : make_identity(s, err);
 }

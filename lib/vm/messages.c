@@ -35,7 +35,7 @@ int vh__message_start(const vh_vm *vm, vh__buf *out, vh_error *err)
                                    .hostname = "vhive",
                                    .guest_prefix = VH_NET_GUEST_PREFIX,
                                    .port = vm->spec.port,
-                                   .tmpfs_bytes = vm->vms->o.tmpfs_bytes,
+                                   .tmpfs_bytes = vm->spec.tmpfs_bytes,
                                    .stop_signal = (uint32_t)c->stop_signal } };
     int rc;
 

@@ -24,7 +24,7 @@ typedef struct vh__vms_options {
     const char *accel; /* "auto", "kvm" or "tcg" */
     uint32_t uid_base; /* the VMM of lease N runs as user uid_base + N */
     uint32_t memory_mib, cpus;
-    uint64_t tmpfs_bytes; /* writable layer of a function; 0: half of its memory */
+    uint64_t tmpfs_bytes; /* writable layer of a function; 0: half of what the kernel leaves */
     uint32_t hello_ms, ready_ms, boot_ms, restore_ms, stop_ms;
 } vh__vms_options;
 

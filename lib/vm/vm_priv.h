@@ -24,6 +24,7 @@ struct spec {
     char **env;              /* image's and caller's, one of each name; owned, NULL-terminated */
     uint16_t port;
     uint32_t memory_mib, cpus;
+    uint64_t tmpfs_bytes;
     char accel[8];
     char cpu[128];           /* model, as far as the guest can tell */
     char *qemu;              /* path */
