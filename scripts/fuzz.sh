@@ -11,7 +11,7 @@ inputs and crashes are kept in build/fuzz/found/TARGET; a crash ends the run wit
 
 examples:
   scripts/fuzz.sh 300            every target, five minutes each
-  scripts/fuzz.sh 60 qmp tar     two of them
+  scripts/fuzz.sh 60 qmp layer   two of them
 END
 }
 

@@ -160,6 +160,7 @@ write_layout() {
     umoci config --no-history --image "$image" --created "$date" --config.workingdir /app \
         --config.env PATH=/usr/bin:/bin --config.stopsignal SIGTERM "${arguments[@]}"
     umoci gc --layout "$work/layout"
+    chmod -R a+rX "$work/layout" # umoci closes what it writes to others
 }
 
 make_image() {
