@@ -18,7 +18,7 @@ import time
 
 BUILD = os.environ.get("VH_BUILD") or os.path.join(os.path.dirname(__file__), "../../build")
 MAGIC = 0x31414856
-START, QUIESCE, RESUMED, RESTORED, SIGNAL, STOP, PING = range(1, 8)
+START, QUIESCE, RESUMED, RESTORED, SIGNAL, STOP, PING, ADJUST = range(1, 9)
 NAMES = {0x41: "HELLO", 0x42: "STARTED", 0x43: "READY", 0x44: "OUTPUT", 0x45: "EXITED", 0x46: "ERROR",
          0x47: "LOG", 0x48: "PONG", 0x49: "QUIESCED"}
 DEADLINE = 40
@@ -236,8 +236,11 @@ def snapshot(vm, boot):
         with boot(memory, state) as clone:
             clone.send(restored(generation, ["POD=p%d" % generation, "X=y z"]))
             pong, _ = clone.expect("PONG")
+            late = time.time_ns() - number(pong[2])
             after = time.monotonic() - clone.begin
             check(number(pong[1]) == generation, "generation of the clone")
+            clone.send(frame(ADJUST, field(1, struct.pack("<q", late))) + frame(PING))
+            pong, _ = clone.expect("PONG")
             check(abs(number(pong[2]) - time.time_ns()) < 50e6, "clock of the clone")
             check(clone.ask("generation") == b"%d\n" % generation, "generation that the function sees")
             check(clone.ask("env") == b"POD=p%d\0X=y z\0" % generation, "environment that the function sees")
