@@ -40,6 +40,7 @@ static const ctl_column detail_columns[] = {
     { "CPUs", "cpus", CTL_COLUMN_NUMBER },
     { "Boot time", "boot_us", CTL_COLUMN_MICROS },
     { "Pause to save", "pause_us", CTL_COLUMN_MICROS },
+    { "Identity", "identity", CTL_COLUMN_TEXT },
     { "Problem", "problem", CTL_COLUMN_TEXT },
 };
 
@@ -81,6 +82,7 @@ static void add_detail(ctl_rows *rows, const vh_snapshot_info *info)
     ctl_rows_number(rows, info->cpus);
     ctl_rows_number(rows, (int64_t)info->boot_us);
     ctl_rows_number(rows, (int64_t)info->pause_us);
+    ctl_rows_text(rows, info->identity);
     ctl_rows_text(rows, info->problem);
 }
 

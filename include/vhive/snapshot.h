@@ -59,6 +59,8 @@ typedef struct vh_snapshot_info {
     uint32_t memory_mib, cpus;
     uint64_t pause_us; /**< how long the guest stood still while it was saved */
     uint64_t boot_us;  /**< how long its boot to readiness took: what a restore saves */
+    char identity[4096]; /**< JSON of all that decides the guest's state (command, environment, port, machine, kernel):
+                              what tells two snapshots of one image apart; cut if it is longer */
 } vh_snapshot_info;
 
 #define VH_SNAPSHOT_INFO_INIT { .size = sizeof(vh_snapshot_info) }

@@ -1,6 +1,7 @@
 #include "manifest_priv.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "auto.h"
@@ -118,6 +119,16 @@ static int take_chunks(vh__manifest *m, vh_error *err)
     return 0;
 }
 
+static int take_identity(vh__manifest *m, vh_error *err)
+{
+    vh_auto_buf vh__buf text = { 0 };
+    int rc = vh__canonical_print(cJSON_GetObjectItemCaseSensitive(m->json, "identity"), &text, err);
+
+    if (rc == 0)
+        snprintf(m->info.identity, sizeof(m->info.identity), "%s", text.data);
+    return rc;
+}
+
 /* The key must be that of the identity: so a manifest cannot claim to be of another one. */
 static int take_key(vh__manifest *m, vh_error *err)
 {
@@ -137,6 +148,8 @@ static int take_all(vh__manifest *m, vh_error *err)
 
     if (rc == 0)
         rc = take_info(m->json, &m->info, err);
+    if (rc == 0)
+        rc = take_identity(m, err);
     if (rc == 0)
         rc = take_chunks(m, err);
     if (rc == 0)
