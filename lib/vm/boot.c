@@ -42,7 +42,9 @@ static int step_hello(void *ctx, const vh__wait *w, vh_error *err)
     } else if (err) {
         *err = first;
     }
-    return rc == VH_ETIMEDOUT ? vh_error_wrap(err, rc, "%u ms (timeout.hello)", vm->vms->o.hello_ms) : rc;
+    if (rc == VH_ETIMEDOUT && vh__wait_left_ms(w) > 0)
+        return vh_error_wrap(err, rc, "%u ms (timeout.hello)", vm->vms->o.hello_ms);
+    return rc;
 }
 
 static int step_function(void *ctx, const vh__wait *w, vh_error *err)
@@ -55,8 +57,9 @@ static int step_function(void *ctx, const vh__wait *w, vh_error *err)
     vh__progress(vm->vms->o.env, "function-start", vm->o.image, 0, 0);
     if (rc == 0)
         rc = vh__client_call(&vm->client, &soon, vh__client_request("start"), NULL, 0, &frame, NULL, err);
-    return rc == VH_ETIMEDOUT ? vh_error_wrap(err, rc, "port %u, %u ms (timeout.ready)", vm->spec.port, vm->vms->o.ready_ms)
-                              : rc;
+    if (rc == VH_ETIMEDOUT && vh__wait_left_ms(w) > 0)
+        return vh_error_wrap(err, rc, "port %u, %u ms (timeout.ready)", vm->spec.port, vm->vms->o.ready_ms);
+    return rc;
 }
 
 /* A restore that found no snapshot has resolved already. */

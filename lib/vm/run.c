@@ -48,6 +48,14 @@ static int restore(vh_vm *vm, const vh__wait *w, vh_error *err)
     return rc ? rc : label(vm, err);
 }
 
+/* Which setting a run ran out of, when it was the whole's. */
+static int name_deadline(const vh_vms *vms, const vh_call *call, const vh__wait *w, int rc, vh_error *err)
+{
+    if (rc != VH_ETIMEDOUT || vh__wait_left_ms(w) > 0 || (call && call->timeout_ms))
+        return rc;
+    return vh_error_wrap(err, rc, "%u ms for the whole start (timeout.boot)", vms->o.boot_ms);
+}
+
 int vh_vm_run(vh_vms *vms, const vh_run_options *opts, const vh_call *call, vh_vm **vm, vh_error *err)
 {
     vh__wait w = vh__wait_from(call, vms->o.boot_ms);
@@ -60,7 +68,7 @@ int vh_vm_run(vh_vms *vms, const vh_run_options *opts, const vh_call *call, vh_v
     rc = n->o.engine == VH_ENGINE_BOOT ? vh__vm_boot(n, &w, err) : restore(n, &w, err);
     if (rc) {
         vh_vm_free(n);
-        return rc;
+        return name_deadline(vms, call, &w, rc, err);
     }
     n->phases.end_ns = vh__clock_mono_ns();
     vh__log(vms->o.env, VH_LOG_INFO, "vm", n->id, "%s is ready at %s:%u, engine %s", n->o.image, vh_vm_address(n),
@@ -113,5 +121,5 @@ int vh_vm_snapshot_create(vh_vms *vms, const vh_run_options *opts, bool again, c
     if (rc == 0)
         strcpy(id, vm->snapshot_id); /* the header asks for 72 bytes */
     vh_vm_free(vm);
-    return rc;
+    return name_deadline(vms, call, &w, rc, err);
 }
