@@ -202,6 +202,10 @@ def serve(boot):
         check(number(hello[1]) == 1, "version of the protocol")
         vm.send(start(["guest-function", "serve"], port=8080))
         _, out = vm.expect("READY")
+        while not (out[1] and out[2]):  # what was said before the port opened may be read after it
+            name, stream, fields = vm.receive()
+            check(name == "OUTPUT", f"{name} came instead of OUTPUT")
+            out[stream] += fields[1]
         said = out[1].decode()
         for want in ("uid=33 gid=44 groups=27", "fds=3 session=1", "host=fn", "cwd=/made/for it", "GREETING=hi",
                      "HOME=/srv/web", "PATH=/usr/local/sbin:"):
