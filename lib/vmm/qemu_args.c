@@ -2,11 +2,9 @@
  * QEMU's command line. Two VMs of one snapshot must agree in everything that is part of the device state: machine,
  * CPU, memory size and the order of devices; kernel, initramfs and command line are not, as they are used up at boot.
  */
-#include <stdarg.h>
-#include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <errno.h>
 
 #include "auto.h"
 #include "path.h"
@@ -15,21 +13,26 @@
 /* Path of the child's descriptor QEMU_FD_MEMORY. */
 #define MEMORY_PATH "/proc/self/fd/7"
 
-static void add(vh__qemu_args *a, const char *fmt, ...) VH_PRINTF(2, 3);
-
-static void add(vh__qemu_args *a, const char *fmt, ...)
+/* Takes |s|, NULL when there was no memory for it, into |list|, which stays NULL-terminated. */
+static void push(vh__qemu_args *a, char **list, size_t room, size_t *n, char *s)
 {
-    va_list ap;
-    char *s;
-
-    va_start(ap, fmt);
-    if (vasprintf(&s, fmt, ap) < 0)
-        s = NULL;
-    va_end(ap);
-    if (s && a->argc + 1 < VH_ARRAY_LEN(a->argv))
-        a->argv[a->argc++] = s;
+    if (s && *n + 1 < room)
+        list[(*n)++] = s;
     else
         a->oom = true, free(s);
+}
+
+/* Adds a word that takes no value. */
+static void add_flag(vh__qemu_args *a, const char *flag)
+{
+    push(a, a->argv, VH_ARRAY_LEN(a->argv), &a->argc, strdup(flag));
+}
+
+/* Adds "|flag| |value|"; takes |value|. */
+static void add(vh__qemu_args *a, const char *flag, char *value)
+{
+    add_flag(a, flag);
+    push(a, a->argv, VH_ARRAY_LEN(a->argv), &a->argc, value);
 }
 
 /* QEMU's own option syntax separates by commas; a comma inside a value is doubled. */
@@ -49,22 +52,17 @@ static char *escaped(const char *value)
 
 static void add_machine(vh__qemu_args *a, const vh__vmm_config *c)
 {
-    add(a, "-M");
-    add(a, "microvm,acpi=on,rtc=on,memory-backend=ram");
-    add(a, "-accel");
-    add(a, "%s", c->accel);
-    add(a, "-cpu");
-    add(a, "%s", strcmp(c->accel, "kvm") == 0 ? "host" : "max");
-    add(a, "-smp");
-    add(a, "%u", c->cpus);
-    add(a, "-m");
-    add(a, "%u", c->memory_mib);
-    add(a, "-object");
+    add(a, "-M", strdup("microvm,acpi=on,rtc=on,memory-backend=ram"));
+    add(a, "-accel", strdup(c->accel));
+    add(a, "-cpu", strdup(strcmp(c->accel, "kvm") == 0 ? "host" : "max"));
+    add(a, "-smp", vh__strf("%u", c->cpus));
+    add(a, "-m", vh__strf("%u", c->memory_mib));
     if (c->memory == VH_VMM_MEMORY_UFFD)
-        add(a, "memory-backend-ram,id=ram,size=%uM", c->memory_mib);
+        add(a, "-object", vh__strf("memory-backend-ram,id=ram,size=%uM", c->memory_mib));
     else
-        add(a, "memory-backend-file,id=ram,size=%uM,mem-path=%s,share=%s", c->memory_mib, MEMORY_PATH,
-            c->memory == VH_VMM_MEMORY_SHARED ? "on" : "off");
+        add(a, "-object",
+            vh__strf("memory-backend-file,id=ram,size=%uM,mem-path=%s,share=%s", c->memory_mib, MEMORY_PATH,
+                     c->memory == VH_VMM_MEMORY_SHARED ? "on" : "off"));
 }
 
 static void add_devices(vh__qemu_args *a, const vh__vmm_config *c)
@@ -75,28 +73,18 @@ static void add_devices(vh__qemu_args *a, const vh__vmm_config *c)
         a->oom = true;
         return;
     }
-    add(a, "-chardev");
-    add(a, "socket,id=qmp,fd=%d", QEMU_FD_QMP);
-    add(a, "-mon");
-    add(a, "chardev=qmp,mode=control");
-    add(a, "-chardev");
-    add(a, "socket,id=console,fd=%d", QEMU_FD_CONSOLE);
-    add(a, "-serial");
-    add(a, "chardev:console");
-    add(a, "-chardev");
-    add(a, "socket,id=agent,fd=%d", QEMU_FD_AGENT);
-    add(a, "-device");
-    add(a, "virtio-serial-device,max_ports=2");
-    add(a, "-device");
-    add(a, "virtserialport,chardev=agent,name=vhive.agent");
-    add(a, "-drive");
-    add(a, "id=root,if=none,format=raw,readonly=on,file.driver=file,file.locking=off,file.filename=%s", rootfs);
-    add(a, "-device");
-    add(a, "virtio-blk-device,drive=root");
-    add(a, "-netdev");
-    add(a, "tap,id=net,fd=%d,vhost=off", QEMU_FD_TAP);
-    add(a, "-device");
-    add(a, "virtio-net-device,netdev=net,mac=%s", c->guest_mac);
+    add(a, "-chardev", vh__strf("socket,id=qmp,fd=%d", QEMU_FD_QMP));
+    add(a, "-mon", strdup("chardev=qmp,mode=control"));
+    add(a, "-chardev", vh__strf("socket,id=console,fd=%d", QEMU_FD_CONSOLE));
+    add(a, "-serial", strdup("chardev:console"));
+    add(a, "-chardev", vh__strf("socket,id=agent,fd=%d", QEMU_FD_AGENT));
+    add(a, "-device", strdup("virtio-serial-device,max_ports=2"));
+    add(a, "-device", strdup("virtserialport,chardev=agent,name=vhive.agent"));
+    add(a, "-drive",
+        vh__strf("id=root,if=none,format=raw,readonly=on,file.driver=file,file.locking=off,file.filename=%s", rootfs));
+    add(a, "-device", strdup("virtio-blk-device,drive=root"));
+    add(a, "-netdev", vh__strf("tap,id=net,fd=%d,vhost=off", QEMU_FD_TAP));
+    add(a, "-device", vh__strf("virtio-net-device,netdev=net,mac=%s", c->guest_mac));
 }
 
 /*
@@ -105,66 +93,46 @@ static void add_devices(vh__qemu_args *a, const vh__vmm_config *c)
  */
 static void add_confinement(vh__qemu_args *a, const vh__vmm_config *c)
 {
-    add(a, "-sandbox");
-    add(a, "on,obsolete=deny,spawn=deny,resourcecontrol=deny,elevateprivileges=allow");
-    add(a, "-runas");
-    add(a, "%u:%u", c->uid, c->uid);
+    add(a, "-sandbox", strdup("on,obsolete=deny,spawn=deny,resourcecontrol=deny,elevateprivileges=allow"));
+    add(a, "-runas", vh__strf("%u:%u", c->uid, c->uid));
 }
 
 static void add_boot(vh__qemu_args *a, const vh__vmm_config *c)
 {
     if (!c->kernel) {
-        add(a, "-incoming");
-        add(a, "defer");
+        add(a, "-incoming", strdup("defer"));
         return;
     }
-    add(a, "-kernel");
-    add(a, "%s", c->kernel);
-    add(a, "-initrd");
-    add(a, "%s", c->initramfs);
-    add(a, "-append");
-    add(a, "%s", c->cmdline);
+    add(a, "-kernel", strdup(c->kernel));
+    add(a, "-initrd", strdup(c->initramfs));
+    add(a, "-append", strdup(c->cmdline));
 }
 
-static void add_env(vh__qemu_args *a, const char *name, const char *value)
+static void add_env(vh__qemu_args *a, char *entry)
 {
-    char *s = vh__strf("%s=%s", name, value);
-
-    if (s && a->envc + 1 < VH_ARRAY_LEN(a->envp))
-        a->envp[a->envc++] = s;
-    else
-        a->oom = true, free(s);
-}
-
-static void add_env_number(vh__qemu_args *a, const char *name, unsigned long long value)
-{
-    char text[24];
-
-    snprintf(text, sizeof(text), "%llu", value);
-    add_env(a, name, text);
+    push(a, a->envp, VH_ARRAY_LEN(a->envp), &a->envc, entry);
 }
 
 int vh__qemu_args_make(vh__qemu_args *a, const vh__vmm_config *c, vh_error *err)
 {
-    add(a, "%s", c->binary);
-    add(a, "-nodefaults");
-    add(a, "-no-user-config");
-    add(a, "-no-reboot");
-    add(a, "-display");
-    add(a, "none");
+    add_flag(a, c->binary);
+    add_flag(a, "-nodefaults");
+    add_flag(a, "-no-user-config");
+    add_flag(a, "-no-reboot");
+    add(a, "-display", strdup("none"));
     add_machine(a, c);
     add_devices(a, c);
     add_confinement(a, c);
     add_boot(a, c);
-    add_env(a, "PATH", "/usr/bin:/bin");
+    add_env(a, strdup("PATH=/usr/bin:/bin"));
     if (c->memory != VH_VMM_MEMORY_SHARED)
-        add_env(a, "LD_PRELOAD", c->preload);
+        add_env(a, vh__strf("LD_PRELOAD=%s", c->preload));
     if (c->memory == VH_VMM_MEMORY_PRIVATE)
-        add_env(a, "VHIVE_READONLY_PATH", MEMORY_PATH);
+        add_env(a, strdup("VHIVE_READONLY_PATH=" MEMORY_PATH));
     if (c->memory == VH_VMM_MEMORY_UFFD) {
-        add_env_number(a, "VHIVE_UFFD_SIZE", (unsigned long long)c->memory_mib << 20);
-        add_env_number(a, "VHIVE_UFFD_SOCK_FD", QEMU_FD_UFFD_SOCK);
-        add_env_number(a, "VHIVE_UFFD_DEV_FD", QEMU_FD_UFFD_DEV);
+        add_env(a, vh__strf("VHIVE_UFFD_SIZE=%llu", (unsigned long long)c->memory_mib << 20));
+        add_env(a, vh__strf("VHIVE_UFFD_SOCK_FD=%d", QEMU_FD_UFFD_SOCK));
+        add_env(a, vh__strf("VHIVE_UFFD_DEV_FD=%d", QEMU_FD_UFFD_DEV));
     }
     return a->oom ? vh_error_set(err, -ENOMEM, "QEMU's command line") : 0;
 }
