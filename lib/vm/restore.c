@@ -4,7 +4,6 @@
  * working set is installed.
  */
 #include <errno.h>
-
 #include <stdio.h>
 
 #include "auto.h"
@@ -46,15 +45,27 @@ static void undo_open(void *ctx)
     vm->snap = NULL;
 }
 
-static cJSON *ws_request(const vh_vm *vm, const char *op)
+static cJSON *fetch_request(const vh_vm *vm)
 {
-    cJSON *j = vh__client_request(op);
+    cJSON *j = vh__client_request("fetch");
 
     if (cJSON_AddStringToObject(j, "snapshot", vh__snapshot_ws_owner(vm->snap)) &&
         cJSON_AddNumberToObject(j, "memory_bytes", (double)vh__snapshot_memory_bytes(vm->snap)))
         return j;
     cJSON_Delete(j);
     return NULL;
+}
+
+static void record(vh_vm *vm)
+{
+    vm->replay = false;
+    vm->recording = vh__snapshot_ws_lock(vm->snap, NULL) == 0; /* else another run is at it */
+}
+
+static void warn_of_ws(const vh_vm *vm, const char *why)
+{
+    vh__log(vm->vms->o.env, VH_LOG_WARN, "vm", vm->id, "the working set of snapshot %s is ignored and recorded anew: %s",
+            vh__snapshot_id(vm->snap), why);
 }
 
 /* Without a working set, or with one that cannot be read, this run records one. */
@@ -66,19 +77,18 @@ static int step_fetch(void *ctx, const vh__wait *w, vh_error *err)
     int rc = 0;
 
     if (vh__snapshot_has_ws(vm->snap)) {
-        rc = vh__client_call(&vm->client, w, ws_request(vm, "fetch"), &fd, 1, NULL, NULL, &why);
+        rc = vh__client_call(&vm->client, w, fetch_request(vm), &fd, 1, NULL, NULL, &why);
         vm->replay = rc == 0;
         if (rc && rc != -ENOENT)
-            vh__log(vm->vms->o.env, VH_LOG_WARN, "vm", vm->id,
-                    "the working set of snapshot %s is ignored and recorded anew: %s", vh__snapshot_id(vm->snap),
-                    why.msg);
+            warn_of_ws(vm, why.msg);
     }
     if (vm->client.sock < 0 || rc == VH_ECANCELED || rc == VH_ETIMEDOUT) {
         if (err)
             *err = why;
         return rc;
     }
-    vm->recording = !vm->replay && vh__snapshot_ws_lock(vm->snap, NULL) == 0;
+    if (!vm->replay)
+        record(vm);
     return 0;
 }
 
@@ -122,10 +132,8 @@ static int step_install(void *ctx, const vh__wait *w, vh_error *err)
         return rc;
     warning = vh__json_str_or(answer.json, "warning", NULL);
     if (warning) {
-        vh__log(vm->vms->o.env, VH_LOG_WARN, "vm", vm->id,
-                "the working set of snapshot %s is ignored and recorded anew: %s", vh__snapshot_id(vm->snap), warning);
-        vm->replay = false;
-        vm->recording = vh__snapshot_ws_lock(vm->snap, NULL) == 0;
+        warn_of_ws(vm, warning);
+        record(vm);
     } else {
         add_overlapped(vm, &answer, "ws-read", "fetch_start_ns", "fetch_end_ns");
         add_overlapped(vm, &answer, "ws-copy", "install_start_ns", "install_end_ns");
@@ -161,7 +169,7 @@ static const vh__step restore_steps[] = {
     { .id = "resolve", .run = vh__step_resolve },
     { .id = "snapshot-open", .run = step_open, .undo = undo_open },
     { .id = "ws-fetch", .run = step_fetch, .after = { "shim-spawn" }, .skip = not_reap },
-    { .id = "vmm-spawn", .run = step_spawn, .after = { "net-lease" } },
+    { .id = "vmm-spawn", .run = step_spawn, .after = { "net-lease", "shim-spawn" } },
     { .id = "vmm-load", .run = step_load },
     { .id = "ws-install", .run = step_install, .skip = not_replaying },
     { .id = "vmm-resume", .run = step_resume },
