@@ -29,7 +29,8 @@ static int lock(const vh__net *net, const vh__wait *w, int *fd, vh_error *err)
     return 0;
 }
 
-int vh__net_ledger_open(vh__net *net, vh_error *err)
+/* Opens the ledger if it is not yet. */
+static int open_ledger(vh__net *net, vh_error *err)
 {
     int rc = 0;
 
@@ -115,7 +116,7 @@ static void name_lease(vh__net_lease *l)
 int vh__net_ledger_claim(vh__net_lease *l, const vh__wait *w, vh_error *err)
 {
     vh_auto_fd int held = -1;
-    int rc = vh__net_ledger_open(l->net, err);
+    int rc = open_ledger(l->net, err);
 
     if (rc == 0)
         rc = lock(l->net, w, &held, err);
@@ -150,7 +151,7 @@ int vh__net_ledger_reap(vh__net *net, const vh__wait *w, vh_error *err)
 
     if (access(net->lease_dir, F_OK) < 0 && errno == ENOENT)
         return 0; /* no lease was ever made */
-    rc = vh__net_ledger_open(net, err);
+    rc = open_ledger(net, err);
     if (rc)
         return rc;
     stale = reap_stale(net, err);

@@ -43,8 +43,6 @@ char *vh__net_format(uint32_t addr, char *text);
 
 /* ledger.c: which ids are taken */
 
-/** Opens the ledger if it is not yet. */
-int vh__net_ledger_open(vh__net *net, vh_error *err);
 /** Takes the lowest free id for |l|, notes its link down and sees that the host's table is there. */
 int vh__net_ledger_claim(vh__net_lease *l, const vh__wait *w, vh_error *err);
 /** Ends the entry of |l| and, if no live one is left on the host, removes the table. */

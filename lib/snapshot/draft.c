@@ -32,11 +32,6 @@ int vh__snapshot_draft_vmstate_fd(const vh__snapshot_draft *draft)
     return draft->vmstate_fd;
 }
 
-int vh__snapshot_draft_memory_fd(const vh__snapshot_draft *draft)
-{
-    return draft->memory_fd;
-}
-
 void vh__snapshot_draft_abort(vh__snapshot_draft *draft)
 {
     if (!draft)

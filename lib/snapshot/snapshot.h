@@ -53,9 +53,8 @@ typedef struct vh__snapshot_draft vh__snapshot_draft;
 VH_MUST_CHECK int vh__snapshot_draft_begin(vh_snapshots *s, const cJSON *identity, const vh__wait *w,
                                            vh__snapshot_draft **draft, vh_error *err);
 
-/** Descriptors of the empty files, open for reading and writing; borrowed, valid until publish or abort. */
+/** Descriptor of the empty state file, open for reading and writing; borrowed, valid until publish or abort. */
 int vh__snapshot_draft_vmstate_fd(const vh__snapshot_draft *draft);
-int vh__snapshot_draft_memory_fd(const vh__snapshot_draft *draft);
 
 /**
  * Copies guest memory, the first |size| bytes of |memfd| (borrowed; nobody may write it meanwhile), into the memory
