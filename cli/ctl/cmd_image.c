@@ -3,52 +3,52 @@
 
 #include <vhive/image.h>
 
-static const ctl_column list_columns[] = {
-    { "DIGEST", "digest", CTL_COLUMN_TEXT },
-    { "SIZE", "rootfs_bytes", CTL_COLUMN_BYTES },
-    { "CONVERTED", "converted", CTL_COLUMN_TIME },
-    { "IMAGE", "image", CTL_COLUMN_TEXT },
+static const cli_column list_columns[] = {
+    { "DIGEST", "digest", CLI_COLUMN_TEXT },
+    { "SIZE", "rootfs_bytes", CLI_COLUMN_BYTES },
+    { "CONVERTED", "converted", CLI_COLUMN_TIME },
+    { "IMAGE", "image", CLI_COLUMN_TEXT },
 };
 
-static const ctl_column detail_columns[] = {
-    { "Digest", "digest", CTL_COLUMN_TEXT },
-    { "Size", "rootfs_bytes", CTL_COLUMN_BYTES },
-    { "Converted", "converted", CTL_COLUMN_TIME },
-    { "Image", "image", CTL_COLUMN_TEXT },
-    { "Root file system", "rootfs_digest", CTL_COLUMN_TEXT },
-    { "Unpacked size", "unpacked_bytes", CTL_COLUMN_BYTES },
-    { "Layers", "layers", CTL_COLUMN_NUMBER },
-    { "Architecture", "architecture", CTL_COLUMN_TEXT },
-    { "Built", "created", CTL_COLUMN_TIME },
+static const cli_column detail_columns[] = {
+    { "Digest", "digest", CLI_COLUMN_TEXT },
+    { "Size", "rootfs_bytes", CLI_COLUMN_BYTES },
+    { "Converted", "converted", CLI_COLUMN_TIME },
+    { "Image", "image", CLI_COLUMN_TEXT },
+    { "Root file system", "rootfs_digest", CLI_COLUMN_TEXT },
+    { "Unpacked size", "unpacked_bytes", CLI_COLUMN_BYTES },
+    { "Layers", "layers", CLI_COLUMN_NUMBER },
+    { "Architecture", "architecture", CLI_COLUMN_TEXT },
+    { "Built", "created", CLI_COLUMN_TIME },
 };
 
 #define COUNT(columns) (sizeof(columns) / sizeof((columns)[0]))
 
 /* Cells of list_columns, which are the first of detail_columns too. */
-static void add_summary(ctl_rows *rows, const vh_image_info *info)
+static void add_summary(cli_rows *rows, const vh_image_info *info)
 {
-    ctl_rows_text(rows, info->digest);
-    ctl_rows_number(rows, (int64_t)info->rootfs_bytes);
-    ctl_rows_number(rows, info->converted_s * 1000000000);
-    ctl_rows_text(rows, info->ref);
+    cli_rows_text(rows, info->digest);
+    cli_rows_number(rows, (int64_t)info->rootfs_bytes);
+    cli_rows_number(rows, info->converted_s * 1000000000);
+    cli_rows_text(rows, info->ref);
 }
 
-static void add_detail(ctl_rows *rows, const vh_image_info *info)
+static void add_detail(cli_rows *rows, const vh_image_info *info)
 {
     add_summary(rows, info);
-    ctl_rows_text(rows, info->rootfs_digest);
-    ctl_rows_number(rows, (int64_t)info->unpacked_bytes);
-    ctl_rows_number(rows, info->layers);
-    ctl_rows_text(rows, info->architecture);
-    ctl_rows_number(rows, info->created_s * 1000000000);
+    cli_rows_text(rows, info->rootfs_digest);
+    cli_rows_number(rows, (int64_t)info->unpacked_bytes);
+    cli_rows_number(rows, info->layers);
+    cli_rows_text(rows, info->architecture);
+    cli_rows_number(rows, info->created_s * 1000000000);
 }
 
 /* Opens the store, lets |use| work with it, and closes it. */
-static int with_images(ctl *c, int (*use)(ctl *c, vh_images *images, vh_error *err), vh_error *err)
+static int with_images(cli *c, int (*use)(cli *c, vh_images *images, vh_error *err), vh_error *err)
 {
     vh_images *images = NULL;
     vh_env *env = NULL;
-    int rc = ctl_env_new(c, &env, err);
+    int rc = cli_env_new(c, &env, err);
 
     if (rc == 0)
         rc = vh_images_new(env, NULL, &images, err);
@@ -65,58 +65,58 @@ static int add_row(const vh_image_info *info, void *arg)
     return 0;
 }
 
-static int list(ctl *c, vh_images *images, vh_error *err)
+static int list(cli *c, vh_images *images, vh_error *err)
 {
-    ctl_rows rows = { .columns = list_columns, .ncolumns = COUNT(list_columns) };
+    cli_rows rows = { .columns = list_columns, .ncolumns = COUNT(list_columns) };
     int rc = vh_images_list(images, add_row, &rows, err);
 
     if (rc == 0)
-        rc = ctl_rows_print(&rows, stdout, c->format, err);
-    ctl_rows_fini(&rows);
+        rc = cli_rows_print(&rows, stdout, c->format, err);
+    cli_rows_fini(&rows);
     return rc;
 }
 
-static int inspect(ctl *c, vh_images *images, vh_error *err)
+static int inspect(cli *c, vh_images *images, vh_error *err)
 {
-    ctl_rows rows = { .columns = detail_columns, .ncolumns = COUNT(detail_columns) };
+    cli_rows rows = { .columns = detail_columns, .ncolumns = COUNT(detail_columns) };
     vh_image_info info = { 0 };
     int rc = vh_images_inspect(images, c->args.operands[0], &info, err);
 
     if (rc)
         return rc;
     add_detail(&rows, &info);
-    rc = ctl_rows_print_one(&rows, stdout, c->format, err);
-    ctl_rows_fini(&rows);
+    rc = cli_rows_print_one(&rows, stdout, c->format, err);
+    cli_rows_fini(&rows);
     return rc;
 }
 
-static int remove_one(ctl *c, const char *name, void *images, vh_error *err)
+static int remove_one(cli *c, const char *name, void *images, vh_error *err)
 {
     (void)c;
     return vh_images_remove(images, name, err);
 }
 
-static int remove_all(ctl *c, vh_images *images, vh_error *err)
+static int remove_all(cli *c, vh_images *images, vh_error *err)
 {
-    return ctl_each_operand(c, remove_one, images, err);
+    return cli_each_operand(c, remove_one, images, err);
 }
 
-static int run_ls(ctl *c, vh_error *err)
+static int run_ls(cli *c, vh_error *err)
 {
     return with_images(c, list, err);
 }
 
-static int run_inspect(ctl *c, vh_error *err)
+static int run_inspect(cli *c, vh_error *err)
 {
     return with_images(c, inspect, err);
 }
 
-static int run_rm(ctl *c, vh_error *err)
+static int run_rm(cli *c, vh_error *err)
 {
     return with_images(c, remove_all, err);
 }
 
-const ctl_command ctl_cmd_image_ls = {
+const cli_command ctl_cmd_image_ls = {
     .name = "image ls",
     .summary = "List stored images",
     .operands = "",
@@ -124,7 +124,7 @@ const ctl_command ctl_cmd_image_ls = {
     .run = run_ls,
 };
 
-const ctl_command ctl_cmd_image_inspect = {
+const cli_command ctl_cmd_image_inspect = {
     .name = "image inspect",
     .summary = "Show one stored image",
     .operands = "IMAGE",
@@ -135,7 +135,7 @@ const ctl_command ctl_cmd_image_inspect = {
     .run = run_inspect,
 };
 
-const ctl_command ctl_cmd_image_rm = {
+const cli_command ctl_cmd_image_rm = {
     .name = "image rm",
     .summary = "Remove stored images",
     .operands = "IMAGE...",

@@ -12,17 +12,17 @@
 #include "report.h"
 #include "run_options.h"
 
-static const ctl_option options[] = {
-    CTL_RUN_OPTIONS,
-    { "engine", 0, CTL_CHOICE, "ENGINE", .choices = "auto|boot|file|uffd|reap", .help = "how the VM comes up" },
-    { "invoke", 'i', CTL_TEXT, "SPEC", .help = "call the function once, print its answer and the phases, and end" },
+static const cli_option options[] = {
+    CLI_RUN_OPTIONS,
+    { "engine", 0, CLI_CHOICE, "ENGINE", .choices = "auto|boot|file|uffd|reap", .help = "how the VM comes up" },
+    { "invoke", 'i', CLI_TEXT, "SPEC", .help = "call the function once, print its answer and the phases, and end" },
     { .name = NULL },
 };
 
 /* One run. Freed by run_fini() however far it came. */
 struct run {
     bool mid_line; /* the function's last output on stdout did not end its line; under the console's lock */
-    ctl *c;
+    cli *c;
     bool machine;     /* stdout is for the answer or for JSON: the function's output goes to stderr */
     int write_error;  /* errno of the first failing write of the function's output */
     const char **env;
@@ -45,7 +45,7 @@ static void on_output(vh_stream stream, const void *bytes, size_t n, void *arg)
     struct run *r = arg;
     FILE *out = stream == VH_STREAM_STDOUT && !r->machine ? stdout : stderr;
 
-    ctl_console_hold(&r->c->console);
+    cli_console_hold(&r->c->console);
     errno = 0;
     if ((fwrite(bytes, 1, n, out) != n || fflush(out) != 0) && !r->write_error) {
         r->write_error = errno ? errno : EIO;
@@ -53,12 +53,12 @@ static void on_output(vh_stream stream, const void *bytes, size_t n, void *arg)
     }
     if (out == stdout && n > 0)
         r->mid_line = ((const char *)bytes)[n - 1] != '\n';
-    ctl_console_release(&r->c->console);
+    cli_console_release(&r->c->console);
 }
 
-static ctl_report report_of(const struct run *r)
+static cli_report report_of(const struct run *r)
 {
-    return (ctl_report){
+    return (cli_report){
         .vm = vh_vm_id(r->vm),
         .address = vh_vm_address(r->vm),
         .snapshot = vh_vm_snapshot_id(r->vm),
@@ -70,26 +70,26 @@ static ctl_report report_of(const struct run *r)
 
 static void print_ready(struct run *r)
 {
-    ctl_report report = report_of(r);
+    cli_report report = report_of(r);
 
-    ctl_console_hold(&r->c->console);
-    if (r->c->format == CTL_JSON)
-        ctl_report_json(stdout, &report);
+    cli_console_hold(&r->c->console);
+    if (r->c->format == CLI_JSON)
+        cli_report_json(stdout, &report);
     else
         printf("%sready: %s:%u\n", r->mid_line ? "\n" : "", report.address, report.port); /* a line of its own */
     fflush(stdout);
     fprintf(stderr, "vhive-ctl: ready after %.1f ms by %s%s%s; critical phases %.1f %%\n",
             (double)(report.phases.end_ns - report.phases.begin_ns) / 1e6, report.engine,
-            *report.snapshot ? " of snapshot " : "", report.snapshot, ctl_report_explained(&report.phases));
-    ctl_console_release(&r->c->console);
+            *report.snapshot ? " of snapshot " : "", report.snapshot, cli_report_explained(&report.phases));
+    cli_console_release(&r->c->console);
 }
 
 /* Tells of what does not spoil the answer. */
 static void warn(struct run *r, const vh_error *err)
 {
-    ctl_console_hold(&r->c->console);
+    cli_console_hold(&r->c->console);
     fprintf(stderr, "vhive-ctl: warning: %s\n", err->msg);
-    ctl_console_release(&r->c->console);
+    cli_console_release(&r->c->console);
 }
 
 /*
@@ -101,7 +101,7 @@ static void warn(struct run *r, const vh_error *err)
 /* Waits for the end of the function or a signal; returns an exit code or an error. */
 static int serve(struct run *r, vh_error *err)
 {
-    vh_call call = ctl_call(r->c);
+    vh_call call = cli_call(r->c);
     vh_vm_exit end = { 0 };
     int rc;
 
@@ -119,41 +119,41 @@ static int serve(struct run *r, vh_error *err)
         rc = vh_vm_wait(r->vm, &call, &end, err);
     if (r->write_error)
         return vh_error_set(err, -r->write_error, "write the function's output");
-    if (rc == VH_ECANCELED && ctl_interrupt_received())
-        return 128 + ctl_interrupt_received();
+    if (rc == VH_ECANCELED && cli_interrupt_received())
+        return 128 + cli_interrupt_received();
     if (rc)
         return rc;
     if (!end.function)
         return vh_error_set(err, VH_EVMM, "%s", end.reason);
-    ctl_console_hold(&r->c->console);
+    cli_console_hold(&r->c->console);
     fprintf(stderr, "vhive-ctl: the function ended with code %d%s%s\n", end.code, *end.reason ? ": " : "", end.reason);
-    ctl_console_release(&r->c->console);
+    cli_console_release(&r->c->console);
     return end.code & 0xff;
 }
 
-static int print_answer(struct run *r, const ctl_report *report, vh_error *err)
+static int print_answer(struct run *r, const cli_report *report, vh_error *err)
 {
     int rc = 0;
 
-    ctl_console_hold(&r->c->console);
-    if (r->c->format == CTL_JSON) {
-        ctl_report_json(stdout, report);
+    cli_console_hold(&r->c->console);
+    if (r->c->format == CLI_JSON) {
+        cli_report_json(stdout, report);
     } else {
         fwrite(report->body, 1, report->body_len, stdout);
         if (report->body_len && report->body[report->body_len - 1] != '\n')
             fputc('\n', stdout);
         fflush(stdout);
-        rc = ctl_report_phases(stderr, &report->phases, err);
+        rc = cli_report_phases(stderr, &report->phases, err);
         fprintf(stderr, "engine %s%s%s\n", report->engine, *report->snapshot ? ", snapshot " : "",
                 report->snapshot);
         if (report->stats)
-            ctl_report_stats(stderr, report->stats);
+            cli_report_stats(stderr, report->stats);
     }
-    ctl_console_release(&r->c->console);
+    cli_console_release(&r->c->console);
     return rc;
 }
 
-static void add_answer(ctl_report *report, const vh_invoke_response *answer)
+static void add_answer(cli_report *report, const vh_invoke_response *answer)
 {
     vh_phases_add(&report->phases, "connect", vh_phases_reached_ns(&report->phases), answer->connected_ns, true);
     vh_phases_add(&report->phases, "request", answer->connected_ns, answer->last_byte_ns, true);
@@ -170,8 +170,8 @@ static void add_answer(ctl_report *report, const vh_invoke_response *answer)
 /* Figures and print of one answer, before the VM is stopped. What fails here does not spoil the answer. */
 static void finish_call(struct run *r, const vh_invoke_response *answer)
 {
-    ctl_report report = report_of(r);
-    vh_call call = ctl_call(r->c);
+    cli_report report = report_of(r);
+    vh_call call = cli_call(r->c);
     vh_vm_stats stats = { .size = sizeof(stats) };
     vh_error other = { 0 };
 
@@ -189,21 +189,21 @@ static void finish_call(struct run *r, const vh_invoke_response *answer)
 static int invoke(struct run *r, vh_error *err)
 {
     vh_invoke_response answer = { .size = sizeof(answer) };
-    vh_call call = ctl_call(r->c);
+    vh_call call = cli_call(r->c);
     int rc = vh_invoke(r->request, vh_vm_address(r->vm), vh_vm_port(r->vm), &call, &answer, err);
 
     if (rc == 0 || rc == VH_EREMOTE) /* an answer that tells of an error is one all the same */
         finish_call(r, &answer);
     vh_invoke_response_fini(&answer);
-    return rc ? vh_error_wrap(err, rc, "invoke") : CTL_EXIT_OK;
+    return rc ? vh_error_wrap(err, rc, "invoke") : CLI_EXIT_OK;
 }
 
 /* All that can be refused before anything is started is looked at first. */
 static int prepare(struct run *r, vh_run_options *o, vh_error *err)
 {
-    const char *spec = ctl_parser_value(&r->c->args, "invoke"), *engine = ctl_parser_value(&r->c->args, "engine");
+    const char *spec = cli_parser_value(&r->c->args, "invoke"), *engine = cli_parser_value(&r->c->args, "engine");
     vh_env_options env;
-    int rc = ctl_run_options(r->c, o, &r->env, err);
+    int rc = cli_run_options(r->c, o, &r->env, err);
 
     if (rc == 0 && engine)
         rc = vh_engine_parse(engine, &o->engine, err);
@@ -213,10 +213,10 @@ static int prepare(struct run *r, vh_run_options *o, vh_error *err)
         rc = vh_invoke_parse(spec, &r->request, err);
     if (rc)
         return rc;
-    r->machine = spec || r->c->format == CTL_JSON;
+    r->machine = spec || r->c->format == CLI_JSON;
     o->output = on_output;
     o->output_arg = r;
-    ctl_env_options(r->c, &env);
+    cli_env_options(r->c, &env);
     return vh_host_new(r->c->config, &env, &r->host, err);
 }
 
@@ -235,10 +235,10 @@ static int stop(struct run *r, int rc, vh_error *err)
     return other.code;
 }
 
-static int run_run(ctl *c, vh_error *err)
+static int run_run(cli *c, vh_error *err)
 {
     struct run r = { .c = c };
-    vh_call call = ctl_call(c);
+    vh_call call = cli_call(c);
     vh_run_options o;
     int rc = prepare(&r, &o, err);
 
@@ -250,7 +250,7 @@ static int run_run(ctl *c, vh_error *err)
     return rc;
 }
 
-const ctl_command ctl_cmd_run = {
+const cli_command ctl_cmd_run = {
     .name = "run",
     .summary = "Run a function in a microVM",
     .operands = "IMAGE",

@@ -9,50 +9,50 @@
 
 #include "run_options.h"
 
-static const ctl_option create_options[] = { CTL_RUN_OPTIONS, { .name = NULL } };
+static const cli_option create_options[] = { CLI_RUN_OPTIONS, { .name = NULL } };
 
-static const ctl_column list_columns[] = {
-    { "ID", "id", CTL_COLUMN_TEXT },
-    { "LABELS", "labels", CTL_COLUMN_LIST },
-    { "IMAGE", "image", CTL_COLUMN_TEXT },
-    { "CREATED", "created", CTL_COLUMN_TIME },
-    { "MEMORY", "memory_bytes", CTL_COLUMN_BYTES },
-    { "ON DISK", "memory_disk_bytes", CTL_COLUMN_BYTES },
-    { "WS PAGES", "ws_pages", CTL_COLUMN_NUMBER },
-    { "STATE", "state", CTL_COLUMN_TEXT },
+static const cli_column list_columns[] = {
+    { "ID", "id", CLI_COLUMN_TEXT },
+    { "LABELS", "labels", CLI_COLUMN_LIST },
+    { "IMAGE", "image", CLI_COLUMN_TEXT },
+    { "CREATED", "created", CLI_COLUMN_TIME },
+    { "MEMORY", "memory_bytes", CLI_COLUMN_BYTES },
+    { "ON DISK", "memory_disk_bytes", CLI_COLUMN_BYTES },
+    { "WS PAGES", "ws_pages", CLI_COLUMN_NUMBER },
+    { "STATE", "state", CLI_COLUMN_TEXT },
 };
 
-static const ctl_column detail_columns[] = {
-    { "Id", "id", CTL_COLUMN_TEXT },
-    { "Labels", "labels", CTL_COLUMN_LIST },
-    { "Image", "image", CTL_COLUMN_TEXT },
-    { "Created", "created", CTL_COLUMN_TIME },
-    { "Memory", "memory_bytes", CTL_COLUMN_BYTES },
-    { "Memory on disk", "memory_disk_bytes", CTL_COLUMN_BYTES },
-    { "Working set pages", "ws_pages", CTL_COLUMN_NUMBER },
-    { "State", "state", CTL_COLUMN_TEXT },
-    { "Image digest", "image_digest", CTL_COLUMN_TEXT },
-    { "VMM state", "vmstate_bytes", CTL_COLUMN_BYTES },
-    { "Working set on disk", "ws_bytes", CTL_COLUMN_BYTES },
-    { "VMM", "vmm", CTL_COLUMN_TEXT },
-    { "VMM version", "vmm_version", CTL_COLUMN_TEXT },
-    { "Acceleration", "accel", CTL_COLUMN_TEXT },
-    { "CPUs", "cpus", CTL_COLUMN_NUMBER },
-    { "Boot time", "boot_us", CTL_COLUMN_MICROS },
-    { "Pause to save", "pause_us", CTL_COLUMN_MICROS },
-    { "Identity", "identity", CTL_COLUMN_TEXT },
-    { "Problem", "problem", CTL_COLUMN_TEXT },
+static const cli_column detail_columns[] = {
+    { "Id", "id", CLI_COLUMN_TEXT },
+    { "Labels", "labels", CLI_COLUMN_LIST },
+    { "Image", "image", CLI_COLUMN_TEXT },
+    { "Created", "created", CLI_COLUMN_TIME },
+    { "Memory", "memory_bytes", CLI_COLUMN_BYTES },
+    { "Memory on disk", "memory_disk_bytes", CLI_COLUMN_BYTES },
+    { "Working set pages", "ws_pages", CLI_COLUMN_NUMBER },
+    { "State", "state", CLI_COLUMN_TEXT },
+    { "Image digest", "image_digest", CLI_COLUMN_TEXT },
+    { "VMM state", "vmstate_bytes", CLI_COLUMN_BYTES },
+    { "Working set on disk", "ws_bytes", CLI_COLUMN_BYTES },
+    { "VMM", "vmm", CLI_COLUMN_TEXT },
+    { "VMM version", "vmm_version", CLI_COLUMN_TEXT },
+    { "Acceleration", "accel", CLI_COLUMN_TEXT },
+    { "CPUs", "cpus", CLI_COLUMN_NUMBER },
+    { "Boot time", "boot_us", CLI_COLUMN_MICROS },
+    { "Pause to save", "pause_us", CLI_COLUMN_MICROS },
+    { "Identity", "identity", CLI_COLUMN_TEXT },
+    { "Problem", "problem", CLI_COLUMN_TEXT },
 };
 
-static const ctl_column verify_columns[] = {
-    { "SNAPSHOT", "snapshot", CTL_COLUMN_TEXT },
-    { "INTACT", "ok", CTL_COLUMN_BOOL },
+static const cli_column verify_columns[] = {
+    { "SNAPSHOT", "snapshot", CLI_COLUMN_TEXT },
+    { "INTACT", "ok", CLI_COLUMN_BOOL },
 };
 
 #define COUNT(columns) (sizeof(columns) / sizeof((columns)[0]))
 
 /* Cells of list_columns, which are the first of detail_columns too. */
-static void add_summary(ctl_rows *rows, const vh_snapshot_info *info)
+static void add_summary(cli_rows *rows, const vh_snapshot_info *info)
 {
     char labels[VH_SNAPSHOT_LABELS_MAX * VH_SNAPSHOT_LABEL] = "";
 
@@ -60,38 +60,38 @@ static void add_summary(ctl_rows *rows, const vh_snapshot_info *info)
         strcat(labels, i ? "," : "");
         strcat(labels, info->labels[i]); /* each fits with its comma: VH_SNAPSHOT_LABEL counts the NUL */
     }
-    ctl_rows_text(rows, info->id);
-    ctl_rows_text(rows, labels);
-    ctl_rows_text(rows, info->image);
-    ctl_rows_number(rows, info->created_ns);
-    ctl_rows_number(rows, (int64_t)info->memory_bytes);
-    ctl_rows_number(rows, (int64_t)info->memory_disk_bytes);
-    ctl_rows_number(rows, (int64_t)info->ws_pages);
-    ctl_rows_text(rows, info->quarantined ? "quarantined" : *info->problem ? "damaged" : "ready");
+    cli_rows_text(rows, info->id);
+    cli_rows_text(rows, labels);
+    cli_rows_text(rows, info->image);
+    cli_rows_number(rows, info->created_ns);
+    cli_rows_number(rows, (int64_t)info->memory_bytes);
+    cli_rows_number(rows, (int64_t)info->memory_disk_bytes);
+    cli_rows_number(rows, (int64_t)info->ws_pages);
+    cli_rows_text(rows, info->quarantined ? "quarantined" : *info->problem ? "damaged" : "ready");
 }
 
-static void add_detail(ctl_rows *rows, const vh_snapshot_info *info)
+static void add_detail(cli_rows *rows, const vh_snapshot_info *info)
 {
     add_summary(rows, info);
-    ctl_rows_text(rows, info->image_digest);
-    ctl_rows_number(rows, (int64_t)info->vmstate_bytes);
-    ctl_rows_number(rows, (int64_t)info->ws_bytes);
-    ctl_rows_text(rows, info->vmm);
-    ctl_rows_text(rows, info->vmm_version);
-    ctl_rows_text(rows, info->accel);
-    ctl_rows_number(rows, info->cpus);
-    ctl_rows_number(rows, (int64_t)info->boot_us);
-    ctl_rows_number(rows, (int64_t)info->pause_us);
-    ctl_rows_text(rows, info->identity);
-    ctl_rows_text(rows, info->problem);
+    cli_rows_text(rows, info->image_digest);
+    cli_rows_number(rows, (int64_t)info->vmstate_bytes);
+    cli_rows_number(rows, (int64_t)info->ws_bytes);
+    cli_rows_text(rows, info->vmm);
+    cli_rows_text(rows, info->vmm_version);
+    cli_rows_text(rows, info->accel);
+    cli_rows_number(rows, info->cpus);
+    cli_rows_number(rows, (int64_t)info->boot_us);
+    cli_rows_number(rows, (int64_t)info->pause_us);
+    cli_rows_text(rows, info->identity);
+    cli_rows_text(rows, info->problem);
 }
 
 /* Opens the catalogue, lets |use| work with it, and closes it. */
-static int with_snapshots(ctl *c, int (*use)(ctl *c, vh_snapshots *snapshots, vh_error *err), vh_error *err)
+static int with_snapshots(cli *c, int (*use)(cli *c, vh_snapshots *snapshots, vh_error *err), vh_error *err)
 {
     vh_snapshots *snapshots = NULL;
     vh_env *env = NULL;
-    int rc = ctl_env_new(c, &env, err);
+    int rc = cli_env_new(c, &env, err);
 
     if (rc == 0)
         rc = vh_snapshots_new(env, &snapshots, err);
@@ -108,89 +108,89 @@ static bool add_row(const vh_snapshot_info *info, void *arg)
     return true;
 }
 
-static int list(ctl *c, vh_snapshots *snapshots, vh_error *err)
+static int list(cli *c, vh_snapshots *snapshots, vh_error *err)
 {
-    ctl_rows rows = { .columns = list_columns, .ncolumns = COUNT(list_columns) };
+    cli_rows rows = { .columns = list_columns, .ncolumns = COUNT(list_columns) };
     int rc = vh_snapshots_list(snapshots, add_row, &rows, err);
 
     if (rc == 0)
-        rc = ctl_rows_print(&rows, stdout, c->format, err);
-    ctl_rows_fini(&rows);
+        rc = cli_rows_print(&rows, stdout, c->format, err);
+    cli_rows_fini(&rows);
     return rc;
 }
 
-static int print_one(ctl *c, vh_snapshots *snapshots, const char *ref, vh_error *err)
+static int print_one(cli *c, vh_snapshots *snapshots, const char *ref, vh_error *err)
 {
-    ctl_rows rows = { .columns = detail_columns, .ncolumns = COUNT(detail_columns) };
+    cli_rows rows = { .columns = detail_columns, .ncolumns = COUNT(detail_columns) };
     vh_snapshot_info info = VH_SNAPSHOT_INFO_INIT;
     int rc = vh_snapshots_inspect(snapshots, ref, &info, err);
 
     if (rc)
         return rc;
     add_detail(&rows, &info);
-    rc = ctl_rows_print_one(&rows, stdout, c->format, err);
-    ctl_rows_fini(&rows);
+    rc = cli_rows_print_one(&rows, stdout, c->format, err);
+    cli_rows_fini(&rows);
     return rc;
 }
 
-static int inspect(ctl *c, vh_snapshots *snapshots, vh_error *err)
+static int inspect(cli *c, vh_snapshots *snapshots, vh_error *err)
 {
     return print_one(c, snapshots, c->args.operands[0], err);
 }
 
 struct verification {
     vh_snapshots *snapshots;
-    ctl_rows rows;
+    cli_rows rows;
 };
 
-static int verify_one(ctl *c, const char *ref, void *object, vh_error *err)
+static int verify_one(cli *c, const char *ref, void *object, vh_error *err)
 {
     struct verification *v = object;
-    vh_call call = ctl_call(c);
+    vh_call call = cli_call(c);
     int rc = vh_snapshots_verify(v->snapshots, ref, &call, err);
 
-    ctl_rows_text(&v->rows, ref);
-    ctl_rows_number(&v->rows, rc == 0);
+    cli_rows_text(&v->rows, ref);
+    cli_rows_number(&v->rows, rc == 0);
     return rc;
 }
 
-static int verify(ctl *c, vh_snapshots *snapshots, vh_error *err)
+static int verify(cli *c, vh_snapshots *snapshots, vh_error *err)
 {
     struct verification v = { .snapshots = snapshots, .rows = { .columns = verify_columns, .ncolumns = 2 } };
-    int rc = ctl_each_operand(c, verify_one, &v, err);
-    int printed = ctl_rows_print(&v.rows, stdout, c->format, rc ? NULL : err);
+    int rc = cli_each_operand(c, verify_one, &v, err);
+    int printed = cli_rows_print(&v.rows, stdout, c->format, rc ? NULL : err);
 
-    ctl_rows_fini(&v.rows);
+    cli_rows_fini(&v.rows);
     return rc ? rc : printed;
 }
 
-static int remove_one(ctl *c, const char *ref, void *snapshots, vh_error *err)
+static int remove_one(cli *c, const char *ref, void *snapshots, vh_error *err)
 {
     (void)c;
     return vh_snapshots_remove(snapshots, ref, err);
 }
 
-static int remove_all(ctl *c, vh_snapshots *snapshots, vh_error *err)
+static int remove_all(cli *c, vh_snapshots *snapshots, vh_error *err)
 {
-    return ctl_each_operand(c, remove_one, snapshots, err);
+    return cli_each_operand(c, remove_one, snapshots, err);
 }
 
-static int run_create(ctl *c, vh_error *err)
+static int run_create(cli *c, vh_error *err)
 {
     const char **env = NULL;
-    vh_call call = ctl_call(c);
+    vh_call call = cli_call(c);
     vh_host *host = NULL;
     vh_env_options eo;
     vh_run_options o;
     char id[VH_SNAPSHOT_ID > 72 ? VH_SNAPSHOT_ID : 72];
-    int rc = ctl_run_options(c, &o, &env, err);
+    int rc = cli_run_options(c, &o, &env, err);
 
-    ctl_env_options(c, &eo);
+    cli_env_options(c, &eo);
     if (rc == 0)
         rc = vh_host_new(c->config, &eo, &host, err);
     if (rc == 0)
         rc = vh_vm_snapshot_create(vh_host_vms(host), &o, false, &call, id, err);
-    if (rc == 0 && c->format == CTL_JSON)
+    if (rc == 0 && c->format == CLI_JSON)
         rc = print_one(c, vh_host_snapshots(host), id, err);
     else if (rc == 0)
         printf("%s\n", id);
@@ -199,27 +199,27 @@ static int run_create(ctl *c, vh_error *err)
     return rc;
 }
 
-static int run_ls(ctl *c, vh_error *err)
+static int run_ls(cli *c, vh_error *err)
 {
     return with_snapshots(c, list, err);
 }
 
-static int run_inspect(ctl *c, vh_error *err)
+static int run_inspect(cli *c, vh_error *err)
 {
     return with_snapshots(c, inspect, err);
 }
 
-static int run_verify(ctl *c, vh_error *err)
+static int run_verify(cli *c, vh_error *err)
 {
     return with_snapshots(c, verify, err);
 }
 
-static int run_rm(ctl *c, vh_error *err)
+static int run_rm(cli *c, vh_error *err)
 {
     return with_snapshots(c, remove_all, err);
 }
 
-const ctl_command ctl_cmd_snapshot_create = {
+const cli_command ctl_cmd_snapshot_create = {
     .name = "snapshot create",
     .summary = "Boot a function, save a snapshot of it, and print the snapshot's id",
     .operands = "IMAGE",
@@ -232,7 +232,7 @@ const ctl_command ctl_cmd_snapshot_create = {
     .run = run_create,
 };
 
-const ctl_command ctl_cmd_snapshot_ls = {
+const cli_command ctl_cmd_snapshot_ls = {
     .name = "snapshot ls",
     .summary = "List snapshots",
     .operands = "",
@@ -241,7 +241,7 @@ const ctl_command ctl_cmd_snapshot_ls = {
     .run = run_ls,
 };
 
-const ctl_command ctl_cmd_snapshot_inspect = {
+const cli_command ctl_cmd_snapshot_inspect = {
     .name = "snapshot inspect",
     .summary = "Show one snapshot",
     .operands = "ID",
@@ -252,7 +252,7 @@ const ctl_command ctl_cmd_snapshot_inspect = {
     .run = run_inspect,
 };
 
-const ctl_command ctl_cmd_snapshot_verify = {
+const cli_command ctl_cmd_snapshot_verify = {
     .name = "snapshot verify",
     .summary = "Compare all of a snapshot with its digests",
     .operands = "ID...",
@@ -262,7 +262,7 @@ const ctl_command ctl_cmd_snapshot_verify = {
     .run = run_verify,
 };
 
-const ctl_command ctl_cmd_snapshot_rm = {
+const cli_command ctl_cmd_snapshot_rm = {
     .name = "snapshot rm",
     .summary = "Remove snapshots",
     .operands = "ID...",

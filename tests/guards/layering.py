@@ -1,7 +1,7 @@
 """layering.py [ROOT]: every #include under lib/ and cli/ is covered by a declaration.
 
 A module includes headers of the modules in its DEPS and its own, by bare name; *_priv.h stays in its folder; nothing
-reaches through "../". cli/ctl and cli/bench are built on public headers alone.
+reaches through "../". cli/ctl and cli/bench are built on cli/common and public headers alone.
 """
 import re
 import sys
@@ -10,7 +10,7 @@ from pathlib import Path
 from guard import ROOT, files, finish
 import modules
 
-PUBLIC_ONLY = {"ctl", "bench"}
+PUBLIC_ONLY = {"common", "ctl", "bench"}
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.M)
 
 
@@ -48,6 +48,8 @@ class Layering:
             return None
         homes = self.homes.get(header, [])
         if layer == "lib" and folder in homes:
+            return None
+        if public and (self.root / "cli/common" / header).is_file():
             return None
         if header.endswith("_priv.h"):
             return f"private to {'/'.join(homes) or 'another folder'}"

@@ -15,7 +15,7 @@ static void on_signal(int number)
     vh_cancel_trigger(cancel_token);
 }
 
-void ctl_interrupt_install(vh_cancel *cancel)
+void cli_interrupt_install(vh_cancel *cancel)
 {
     struct sigaction end = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
     struct sigaction ignore = { .sa_handler = SIG_IGN };
@@ -29,7 +29,7 @@ void ctl_interrupt_install(vh_cancel *cancel)
     (void)sigaction(SIGPIPE, &ignore, NULL);
 }
 
-int ctl_interrupt_received(void)
+int cli_interrupt_received(void)
 {
     return received;
 }

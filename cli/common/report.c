@@ -11,65 +11,65 @@ static int64_t total_ns(const vh_phases *p)
     return p->end_ns - p->begin_ns;
 }
 
-double ctl_report_explained(const vh_phases *phases)
+double cli_report_explained(const vh_phases *phases)
 {
     return total_ns(phases) > 0 ? (double)vh_phases_critical_ns(phases) * 100 / (double)total_ns(phases) : 0;
 }
 
-int ctl_report_phases(FILE *out, const vh_phases *phases, vh_error *err)
+int cli_report_phases(FILE *out, const vh_phases *phases, vh_error *err)
 {
-    static const ctl_column columns[] = {
-        { "PHASE", "id", CTL_COLUMN_TEXT },
-        { "START", "start_us", CTL_COLUMN_MICROS },
-        { "DURATION", "us", CTL_COLUMN_MICROS },
-        { "KIND", "kind", CTL_COLUMN_TEXT },
+    static const cli_column columns[] = {
+        { "PHASE", "id", CLI_COLUMN_TEXT },
+        { "START", "start_us", CLI_COLUMN_MICROS },
+        { "DURATION", "us", CLI_COLUMN_MICROS },
+        { "KIND", "kind", CLI_COLUMN_TEXT },
     };
-    ctl_rows rows = { .columns = columns, .ncolumns = sizeof(columns) / sizeof(columns[0]) };
+    cli_rows rows = { .columns = columns, .ncolumns = sizeof(columns) / sizeof(columns[0]) };
     int rc;
 
     for (size_t i = 0; i < phases->n; i++) {
         const vh_phase *p = &phases->v[i];
 
-        ctl_rows_text(&rows, p->id);
-        ctl_rows_number(&rows, (p->start_ns - phases->begin_ns) / 1000);
-        ctl_rows_number(&rows, p->ns / 1000);
-        ctl_rows_text(&rows, p->critical ? "critical" : "overlapped");
+        cli_rows_text(&rows, p->id);
+        cli_rows_number(&rows, (p->start_ns - phases->begin_ns) / 1000);
+        cli_rows_number(&rows, p->ns / 1000);
+        cli_rows_text(&rows, p->critical ? "critical" : "overlapped");
     }
-    rc = ctl_rows_print(&rows, out, CTL_TABLE, err);
-    ctl_rows_fini(&rows);
+    rc = cli_rows_print(&rows, out, CLI_TABLE, err);
+    cli_rows_fini(&rows);
     if (rc == 0)
         fprintf(out, "critical phases %.3f ms of %.3f ms in total: %.1f %%\n",
                 (double)vh_phases_critical_ns(phases) / 1e6, (double)total_ns(phases) / 1e6,
-                ctl_report_explained(phases));
+                cli_report_explained(phases));
     return rc;
 }
 
-void ctl_report_stats(FILE *out, const vh_vm_stats *s)
+void cli_report_stats(FILE *out, const vh_vm_stats *s)
 {
     char read[24], pss[24];
 
     fprintf(out, "faults %" PRIu64 " (residual %" PRIu64 "), working set %" PRIu64 " pages, installed %" PRIu64
                  ", read %s, VMM memory %s%s\n",
-            s->faults, s->residual_faults, s->ws_pages, s->installed_pages, ctl_bytes_text(s->bytes_read, read),
-            ctl_bytes_text(s->vmm_pss_kib * 1024, pss), s->recording ? ", recorded the working set" : "");
+            s->faults, s->residual_faults, s->ws_pages, s->installed_pages, cli_bytes_text(s->bytes_read, read),
+            cli_bytes_text(s->vmm_pss_kib * 1024, pss), s->recording ? ", recorded the working set" : "");
 }
 
 static void put_text(FILE *out, const char *key, const char *text)
 {
     fprintf(out, ", \"%s\": ", key);
-    ctl_put_json(out, text, strlen(text));
+    cli_put_json(out, text, strlen(text));
 }
 
-static void put_answer(FILE *out, const ctl_report *r)
+static void put_answer(FILE *out, const cli_report *r)
 {
     fprintf(out, ", \"status\": %d, \"protocol\": \"%s\"", r->status, r->grpc ? "grpc" : "http");
     put_text(out, "content_type", r->content_type);
-    if (ctl_is_utf8(r->body, r->body_len)) {
+    if (cli_is_utf8(r->body, r->body_len)) {
         fputs(", \"body\": ", out);
-        ctl_put_json(out, r->body, r->body_len);
+        cli_put_json(out, r->body, r->body_len);
     } else {
         fputs(", \"body_base64\": \"", out);
-        ctl_put_base64(out, r->body, r->body_len);
+        cli_put_base64(out, r->body, r->body_len);
         fputc('"', out);
     }
 }
@@ -82,7 +82,7 @@ static void put_phases(FILE *out, const vh_phases *phases)
         const vh_phase *p = &phases->v[i];
 
         fputs(i ? ",\n  {\"id\": " : "\n  {\"id\": ", out);
-        ctl_put_json(out, p->id, strlen(p->id));
+        cli_put_json(out, p->id, strlen(p->id));
         fprintf(out, ", \"start_us\": %" PRId64 ", \"us\": %" PRId64 ", \"critical\": %s}",
                 (p->start_ns - phases->begin_ns) / 1000, p->ns / 1000, p->critical ? "true" : "false");
     }
@@ -98,7 +98,7 @@ static void put_stats(FILE *out, const vh_vm_stats *s)
             s->recording ? "true" : "false");
 }
 
-void ctl_report_json(FILE *out, const ctl_report *r)
+void cli_report_json(FILE *out, const cli_report *r)
 {
     fprintf(out, "{\"ok\": %s", !r->called || r->ok ? "true" : "false");
     if (r->called)

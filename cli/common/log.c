@@ -10,14 +10,14 @@ static void put_json_member(FILE *out, const char *key, const char *text)
     if (!text)
         return;
     fprintf(out, ", \"%s\": ", key);
-    ctl_put_json(out, text, strlen(text));
+    cli_put_json(out, text, strlen(text));
 }
 
 static void put_json_record(FILE *out, const vh_log_record *r)
 {
     char time[40];
 
-    fprintf(out, "{\"time\": \"%s\", \"level\": \"%s\"", ctl_time_text(r->time_ns, 9, time),
+    fprintf(out, "{\"time\": \"%s\", \"level\": \"%s\"", cli_time_text(r->time_ns, 9, time),
             vh_log_level_name(r->level));
     put_json_member(out, "module", r->module);
     put_json_member(out, "vm", r->vm);
@@ -32,17 +32,17 @@ static void put_logfmt_pair(FILE *out, const char *key, const char *text)
     if (!text)
         return;
     fprintf(out, " %s=", key);
-    if (*text && !text[strcspn(text, " =\"\\\t\n\r\x7f")] && ctl_is_utf8(text, strlen(text)))
-        ctl_put_plain(out, text);
+    if (*text && !text[strcspn(text, " =\"\\\t\n\r\x7f")] && cli_is_utf8(text, strlen(text)))
+        cli_put_plain(out, text);
     else
-        ctl_put_json(out, text, strlen(text));
+        cli_put_json(out, text, strlen(text));
 }
 
 static void put_logfmt_record(FILE *out, const vh_log_record *r)
 {
     char time[40];
 
-    fprintf(out, "time=%s level=%s", ctl_time_text(r->time_ns, 9, time), vh_log_level_name(r->level));
+    fprintf(out, "time=%s level=%s", cli_time_text(r->time_ns, 9, time), vh_log_level_name(r->level));
     put_logfmt_pair(out, "module", r->module);
     put_logfmt_pair(out, "vm", r->vm);
     put_logfmt_pair(out, "trace", r->trace);
@@ -50,23 +50,23 @@ static void put_logfmt_record(FILE *out, const vh_log_record *r)
     fputc('\n', out);
 }
 
-void ctl_put_record(FILE *out, const vh_log_record *record, ctl_log_format format)
+void cli_put_record(FILE *out, const vh_log_record *record, cli_log_format format)
 {
-    if (format == CTL_LOG_JSON) {
+    if (format == CLI_LOG_JSON) {
         put_json_record(out, record);
         return;
     }
-    if (format == CTL_LOG_LOGFMT) {
+    if (format == CLI_LOG_LOGFMT) {
         put_logfmt_record(out, record);
         return;
     }
     fprintf(out, "%s: ", vh_log_level_name(record->level));
-    ctl_put_plain(out, record->module);
+    cli_put_plain(out, record->module);
     if (record->vm) {
         fputc(' ', out);
-        ctl_put_plain(out, record->vm);
+        cli_put_plain(out, record->vm);
     }
     fputs(": ", out);
-    ctl_put_plain(out, record->message);
+    cli_put_plain(out, record->message);
     fputc('\n', out);
 }

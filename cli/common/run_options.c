@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int ctl_run_options(const ctl *c, vh_run_options *o, const char ***env, vh_error *err)
+int cli_run_options(const cli *c, vh_run_options *o, const char ***env, vh_error *err)
 {
     const char **list = calloc(c->args.nvalues + 1, sizeof(*list));
     size_t n = 0;
@@ -17,8 +17,8 @@ int ctl_run_options(const ctl *c, vh_run_options *o, const char ***env, vh_error
     *o = (vh_run_options)VH_RUN_OPTIONS_INIT;
     o->image = c->args.operands[0];
     o->env = list;
-    o->port = (uint16_t)ctl_parser_uint(&c->args, "port", 0);
-    o->label = ctl_parser_value(&c->args, "snapshot");
+    o->port = (uint16_t)cli_parser_uint(&c->args, "port", 0);
+    o->label = cli_parser_value(&c->args, "snapshot");
     *env = list;
     return 0;
 }

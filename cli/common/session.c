@@ -1,9 +1,9 @@
 /* From configuration to the objects of the library. */
-#include "ctl.h"
+#include "cli.h"
 
 #include <string.h>
 
-void ctl_env_options(ctl *c, vh_env_options *o)
+void cli_env_options(cli *c, vh_env_options *o)
 {
     const char *level = vh_config_str(c->config, "log.level"), *libexec = vh_config_str(c->config, "libexec_dir");
 
@@ -11,24 +11,24 @@ void ctl_env_options(ctl *c, vh_env_options *o)
     o->state_dir = vh_config_str(c->config, "state_dir");
     o->run_dir = vh_config_str(c->config, "run_dir");
     o->libexec_dir = *libexec ? libexec : NULL;
-    o->log = ctl_console_log;
+    o->log = cli_console_log;
     o->log_arg = &c->console;
-    o->progress = ctl_console_progress;
+    o->progress = cli_console_progress;
     o->progress_arg = &c->console;
     for (int l = VH_LOG_ERROR; l <= VH_LOG_DEBUG; l++)
         if (strcmp(vh_log_level_name((vh_log_level)l), level) == 0)
             o->log_level = (vh_log_level)l;
 }
 
-int ctl_env_new(ctl *c, vh_env **env, vh_error *err)
+int cli_env_new(cli *c, vh_env **env, vh_error *err)
 {
     vh_env_options o;
 
-    ctl_env_options(c, &o);
+    cli_env_options(c, &o);
     return vh_env_new(&o, env, err);
 }
 
-vh_call ctl_call(const ctl *c)
+vh_call cli_call(const cli *c)
 {
     vh_call call = VH_CALL_INIT;
 
@@ -36,7 +36,7 @@ vh_call ctl_call(const ctl *c)
     return call;
 }
 
-int ctl_each_operand(ctl *c, int (*each)(ctl *c, const char *operand, void *object, vh_error *err), void *object,
+int cli_each_operand(cli *c, int (*each)(cli *c, const char *operand, void *object, vh_error *err), void *object,
                      vh_error *err)
 {
     int failed = 0;
@@ -50,7 +50,7 @@ int ctl_each_operand(ctl *c, int (*each)(ctl *c, const char *operand, void *obje
         if (rc == 0)
             continue;
         if (failed) /* |err| holds an earlier one that nobody else will tell */
-            ctl_print_error(&c->console, err);
+            cli_print_error(c, err);
         *err = one;
         failed = rc;
     }

@@ -20,9 +20,9 @@ static int64_t now_ns(void)
     return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
 
-ctl_terminal ctl_terminal_of(FILE *f)
+cli_terminal cli_terminal_of(FILE *f)
 {
-    ctl_terminal t = { .tty = isatty(fileno(f)), .columns = 80, .term = getenv("TERM"), .ci = getenv("CI"),
+    cli_terminal t = { .tty = isatty(fileno(f)), .columns = 80, .term = getenv("TERM"), .ci = getenv("CI"),
                        .no_color = getenv("NO_COLOR") };
     struct winsize w;
 
@@ -31,55 +31,55 @@ ctl_terminal ctl_terminal_of(FILE *f)
     return t;
 }
 
-void ctl_console_init(ctl_console *c, FILE *err, const ctl_terminal *t)
+void cli_console_init(cli_console *c, FILE *err, const cli_terminal *t)
 {
     bool dumb = !t->term || !*t->term || strcmp(t->term, "dumb") == 0;
 
-    *c = (ctl_console){ .err = err, .columns = t->columns };
+    *c = (cli_console){ .err = err, .columns = t->columns };
     c->in_place = t->tty && !dumb && !(t->ci && *t->ci);
     c->color = c->in_place && !(t->no_color && *t->no_color);
     pthread_mutex_init(&c->lock, NULL);
 }
 
 /* With the lock held: takes the progress line away. */
-static void erase(ctl_console *c)
+static void erase(cli_console *c)
 {
     if (c->line_shown)
         fputs("\r\033[K", c->err);
     c->line_shown = false;
 }
 
-void ctl_console_fini(ctl_console *c)
+void cli_console_fini(cli_console *c)
 {
     erase(c);
     fflush(c->err);
     pthread_mutex_destroy(&c->lock);
 }
 
-void ctl_console_hold(ctl_console *c)
+void cli_console_hold(cli_console *c)
 {
     pthread_mutex_lock(&c->lock);
     erase(c);
     fflush(c->err);
 }
 
-void ctl_console_release(ctl_console *c)
+void cli_console_release(cli_console *c)
 {
     pthread_mutex_unlock(&c->lock);
 }
 
-void ctl_console_log(const vh_log_record *record, void *arg)
+void cli_console_log(const vh_log_record *record, void *arg)
 {
-    ctl_console *c = arg;
+    cli_console *c = arg;
 
-    ctl_console_hold(c);
-    ctl_put_record(c->err, record, c->format);
+    cli_console_hold(c);
+    cli_put_record(c->err, record, c->format);
     fflush(c->err);
-    ctl_console_release(c);
+    cli_console_release(c);
 }
 
 /* With the lock held: whether |p| is news that should be shown at |now|. */
-static bool due(ctl_console *c, const vh_progress *p, int64_t now)
+static bool due(cli_console *c, const vh_progress *p, int64_t now)
 {
     if (strncmp(c->what, p->what, sizeof(c->what) - 1) != 0) {
         snprintf(c->what, sizeof(c->what), "%s", p->what);
@@ -89,16 +89,16 @@ static bool due(ctl_console *c, const vh_progress *p, int64_t now)
     return now - c->shown_ns >= (c->in_place ? IN_PLACE_NS : PLAIN_NS);
 }
 
-void ctl_console_progress(const vh_progress *progress, void *arg)
+void cli_console_progress(const vh_progress *progress, void *arg)
 {
-    ctl_console *c = arg;
+    cli_console *c = arg;
     int64_t now = now_ns();
 
     pthread_mutex_lock(&c->lock);
     if (due(c, progress, now)) {
         c->shown_ns = now;
         erase(c);
-        ctl_put_progress(c->err, progress, now - c->began_ns, c->in_place ? c->columns - 1 : 1000, c->color);
+        cli_put_progress(c->err, progress, now - c->began_ns, c->in_place ? c->columns - 1 : 1000, c->color);
         if (c->in_place)
             c->line_shown = true;
         else

@@ -7,18 +7,18 @@
 #include "console.h"
 
 struct screen {
-    ctl_console console;
+    cli_console console;
     FILE *f;
     char *text;
     size_t n;
 };
 
-static void open_screen(struct screen *s, ctl_terminal t)
+static void open_screen(struct screen *s, cli_terminal t)
 {
     memset(s, 0, sizeof(*s));
     s->f = open_memstream(&s->text, &s->n);
     assert_non_null(s->f);
-    ctl_console_init(&s->console, s->f, &t);
+    cli_console_init(&s->console, s->f, &t);
 }
 
 static const char *shown(struct screen *s)
@@ -29,12 +29,12 @@ static const char *shown(struct screen *s)
 
 static void close_screen(struct screen *s)
 {
-    ctl_console_fini(&s->console);
+    cli_console_fini(&s->console);
     fclose(s->f);
     free(s->text);
 }
 
-static const ctl_terminal terminal = { .tty = true, .columns = 30, .term = "xterm" };
+static const cli_terminal terminal = { .tty = true, .columns = 30, .term = "xterm" };
 
 static const vh_progress half = { "convert", "layer 1 of 2", 5 << 20, 10 << 20 };
 
@@ -45,9 +45,9 @@ static void a_terminal_gets_one_line_that_is_rewritten(void **state)
 
     (void)state;
     open_screen(&s, terminal);
-    ctl_console_progress(&half, &s.console);
-    ctl_console_progress(&half, &s.console); /* too soon to be shown again */
-    ctl_console_progress(&boot, &s.console);
+    cli_console_progress(&half, &s.console);
+    cli_console_progress(&half, &s.console); /* too soon to be shown again */
+    cli_console_progress(&boot, &s.console);
     assert_string_equal(shown(&s), "\033[1mconvert\033[0m  50%  5.0 MiB of 10 M" /* 29 columns: cut */
                                    "\r\033[K\033[1mboot\033[0m");
     close_screen(&s);
@@ -57,20 +57,20 @@ static void a_record_takes_the_progress_line_away_first(void **state)
 {
     static const vh_log_record record = { VH_LOG_WARN, "vm", "v1", NULL, "slow\x1b[2J", 0 };
     struct screen s;
-    ctl_terminal plain = terminal;
+    cli_terminal plain = terminal;
 
     (void)state;
     plain.no_color = "1";
     open_screen(&s, plain);
-    ctl_console_progress(&(vh_progress){ "boot", NULL, 0, 0 }, &s.console);
-    ctl_console_log(&record, &s.console);
+    cli_console_progress(&(vh_progress){ "boot", NULL, 0, 0 }, &s.console);
+    cli_console_log(&record, &s.console);
     assert_string_equal(shown(&s), "boot\r\033[Kwarn: vm v1: slow?[2J\n");
     close_screen(&s);
 }
 
 static void elsewhere_progress_is_plain_lines(void **state)
 {
-    const ctl_terminal others[] = {
+    const cli_terminal others[] = {
         { .tty = false, .columns = 80, .term = "xterm" },
         { .tty = true, .columns = 80, .term = "dumb" },
         { .tty = true, .columns = 80, .term = NULL },
@@ -82,8 +82,8 @@ static void elsewhere_progress_is_plain_lines(void **state)
         struct screen s;
 
         open_screen(&s, others[i]);
-        ctl_console_progress(&half, &s.console);
-        ctl_console_progress(&half, &s.console);
+        cli_console_progress(&half, &s.console);
+        cli_console_progress(&half, &s.console);
         assert_string_equal(shown(&s), "convert  50%  5.0 MiB of 10 MiB  layer 1 of 2\n");
         close_screen(&s);
     }
@@ -113,7 +113,7 @@ static void progress_tells_amount_and_rate_and_keeps_to_its_width(void **state)
         FILE *f = open_memstream(&text, &n);
 
         assert_non_null(f);
-        ctl_put_progress(f, &cases[i].p, cases[i].ns, cases[i].columns, false);
+        cli_put_progress(f, &cases[i].p, cases[i].ns, cases[i].columns, false);
         fclose(f);
         assert_string_equal(text, cases[i].line);
         free(text);
@@ -124,21 +124,21 @@ static void records_have_three_forms(void **state)
 {
     static const vh_log_record record = { VH_LOG_INFO, "vm", "v 1", "ab", "a \"b\"", 1700000000000000001 };
     static const char *const lines[] = {
-        [CTL_LOG_TEXT] = "info: vm v 1: a \"b\"\n",
-        [CTL_LOG_JSON] = "{\"time\": \"2023-11-14T22:13:20.000000001Z\", \"level\": \"info\", \"module\": \"vm\", "
+        [CLI_LOG_TEXT] = "info: vm v 1: a \"b\"\n",
+        [CLI_LOG_JSON] = "{\"time\": \"2023-11-14T22:13:20.000000001Z\", \"level\": \"info\", \"module\": \"vm\", "
                          "\"vm\": \"v 1\", \"trace\": \"ab\", \"message\": \"a \\\"b\\\"\"}\n",
-        [CTL_LOG_LOGFMT] = "time=2023-11-14T22:13:20.000000001Z level=info module=vm vm=\"v 1\" trace=ab "
+        [CLI_LOG_LOGFMT] = "time=2023-11-14T22:13:20.000000001Z level=info module=vm vm=\"v 1\" trace=ab "
                            "msg=\"a \\\"b\\\"\"\n",
     };
 
     (void)state;
-    for (int format = CTL_LOG_TEXT; format <= CTL_LOG_LOGFMT; format++) {
+    for (int format = CLI_LOG_TEXT; format <= CLI_LOG_LOGFMT; format++) {
         char *text = NULL;
         size_t n;
         FILE *f = open_memstream(&text, &n);
 
         assert_non_null(f);
-        ctl_put_record(f, &record, (ctl_log_format)format);
+        cli_put_record(f, &record, (cli_log_format)format);
         fclose(f);
         assert_string_equal(text, lines[format]);
         free(text);

@@ -9,18 +9,18 @@
 #include "failalloc.h"
 #include "options.h"
 
-static const ctl_option globals[] = {
-    { "help", 'h', CTL_FLAG, .help = "h" },
-    { "output", 'o', CTL_CHOICE, .metavar = "FORMAT", .choices = "table|json" },
-    { "state-dir", 0, CTL_SETTING, "DIR", .key = "state_dir" },
+static const cli_option globals[] = {
+    { "help", 'h', CLI_FLAG, .help = "h" },
+    { "output", 'o', CLI_CHOICE, .metavar = "FORMAT", .choices = "table|json" },
+    { "state-dir", 0, CLI_SETTING, "DIR", .key = "state_dir" },
     { .name = NULL },
 };
 
-static const ctl_option mine[] = {
-    { "port", 'p', CTL_UINT, "PORT", .max = 65535 },
-    { "env", 'e', CTL_ENV, .metavar = "NAME=VALUE" },
-    { "memory", 'm', CTL_SETTING, "SIZE", .key = "function.memory" },
-    { "invoke", 'i', CTL_TEXT, .metavar = "SPEC" },
+static const cli_option mine[] = {
+    { "port", 'p', CLI_UINT, "PORT", .max = 65535 },
+    { "env", 'e', CLI_ENV, .metavar = "NAME=VALUE" },
+    { "memory", 'm', CLI_SETTING, "SIZE", .key = "function.memory" },
+    { "invoke", 'i', CLI_TEXT, .metavar = "SPEC" },
     { .name = NULL },
 };
 
@@ -35,19 +35,19 @@ static int count(const char *const *argv)
     return n;
 }
 
-static ctl_parser fresh(const char *const *argv)
+static cli_parser fresh(const char *const *argv)
 {
-    ctl_parser p = { .argc = count(argv), .argv = argv, .at = 1, .tables = { globals, mine } };
+    cli_parser p = { .argc = count(argv), .argv = argv, .at = 1, .tables = { globals, mine } };
     vh_error err = { 0 };
 
     assert_ok(vh_config_new(&p.config, &err), err);
-    assert_ok(ctl_parser_init(&p, &err), err);
+    assert_ok(cli_parser_init(&p, &err), err);
     return p;
 }
 
-static void done(ctl_parser *p)
+static void done(cli_parser *p)
 {
-    ctl_parser_fini(p);
+    cli_parser_fini(p);
     vh_config_free(p->config);
 }
 
@@ -55,17 +55,17 @@ static void long_and_short_forms_mean_the_same(void **state)
 {
     const char *argv[] = ARGS("--port=80", "-e", "A=1", "image", "-eB=2", "--output", "json", "-p", "81", "-h",
                               "--invoke=");
-    ctl_parser p = fresh(argv);
+    cli_parser p = fresh(argv);
     vh_error err = { 0 };
 
     (void)state;
-    assert_ok(ctl_parser_run(&p, false, &err), err);
-    assert_int_equal(ctl_parser_uint(&p, "port", 0), 81);
-    assert_string_equal(ctl_parser_value(&p, "output"), "json");
-    assert_string_equal(ctl_parser_value(&p, "env"), "B=2");
-    assert_string_equal(ctl_parser_value(&p, "invoke"), "");
-    assert_string_equal(ctl_parser_value(&p, "help"), "");
-    assert_null(ctl_parser_value(&p, "memory"));
+    assert_ok(cli_parser_run(&p, false, &err), err);
+    assert_int_equal(cli_parser_uint(&p, "port", 0), 81);
+    assert_string_equal(cli_parser_value(&p, "output"), "json");
+    assert_string_equal(cli_parser_value(&p, "env"), "B=2");
+    assert_string_equal(cli_parser_value(&p, "invoke"), "");
+    assert_string_equal(cli_parser_value(&p, "help"), "");
+    assert_null(cli_parser_value(&p, "memory"));
     assert_int_equal(p.noperands, 1);
     assert_string_equal(p.operands[0], "image");
     done(&p);
@@ -76,11 +76,11 @@ static void settings_go_into_the_configuration(void **state)
     const char *argv[] = ARGS("--memory", "1G", "--vmm-accel=tcg", "--net-allow-private", "--state-dir", "there",
                               "--log-level", "debug");
     char here[512], want[600];
-    ctl_parser p = fresh(argv);
+    cli_parser p = fresh(argv);
     vh_error err = { 0 };
 
     (void)state;
-    assert_ok(ctl_parser_run(&p, false, &err), err);
+    assert_ok(cli_parser_run(&p, false, &err), err);
     assert_int_equal(vh_config_u64(p.config, "function.memory"), 1 << 30);
     assert_string_equal(vh_config_origin(p.config, "function.memory"), "--memory");
     assert_string_equal(vh_config_str(p.config, "vmm.accel"), "tcg");
@@ -95,11 +95,11 @@ static void settings_go_into_the_configuration(void **state)
 static void what_follows_two_dashes_is_an_operand(void **state)
 {
     const char *argv[] = ARGS("-", "--", "--port", "-x");
-    ctl_parser p = fresh(argv);
+    cli_parser p = fresh(argv);
     vh_error err = { 0 };
 
     (void)state;
-    assert_ok(ctl_parser_run(&p, false, &err), err);
+    assert_ok(cli_parser_run(&p, false, &err), err);
     assert_int_equal(p.noperands, 3);
     assert_string_equal(p.operands[0], "-");
     assert_string_equal(p.operands[2], "-x");
@@ -109,13 +109,13 @@ static void what_follows_two_dashes_is_an_operand(void **state)
 static void reading_can_stop_behind_an_operand(void **state)
 {
     const char *argv[] = ARGS("-o", "json", "run", "--port", "x");
-    ctl_parser p = fresh(argv);
+    cli_parser p = fresh(argv);
     vh_error err = { 0 };
 
     (void)state;
-    assert_ok(ctl_parser_run(&p, true, &err), err);
+    assert_ok(cli_parser_run(&p, true, &err), err);
     assert_string_equal(p.operands[0], "run");
-    assert_int_equal(ctl_parser_run(&p, true, &err), VH_EINVALID);
+    assert_int_equal(cli_parser_run(&p, true, &err), VH_EINVALID);
     assert_string_equal(err.msg, "--port: 'x' is not a number from 1 to 65535");
     done(&p);
 }
@@ -144,10 +144,10 @@ static void mistakes_are_named_with_their_remedy(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const char *argv[] = ARGS(cases[i].args[0], cases[i].args[1]);
-        ctl_parser p = fresh(argv);
+        cli_parser p = fresh(argv);
         vh_error err = { 0 };
 
-        assert_int_equal(ctl_parser_run(&p, false, &err), VH_EINVALID);
+        assert_int_equal(cli_parser_run(&p, false, &err), VH_EINVALID);
         assert_string_equal(err.msg, cases[i].message);
         done(&p);
     }
@@ -156,11 +156,11 @@ static void mistakes_are_named_with_their_remedy(void **state)
 static int build_and_free(void *arg)
 {
     const char *argv[] = ARGS("x");
-    ctl_parser p = { .argc = 2, .argv = argv };
-    int rc = ctl_parser_init(&p, NULL);
+    cli_parser p = { .argc = 2, .argv = argv };
+    int rc = cli_parser_init(&p, NULL);
 
     (void)arg;
-    ctl_parser_fini(&p);
+    cli_parser_fini(&p);
     return rc;
 }
 

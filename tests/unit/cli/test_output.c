@@ -10,9 +10,9 @@
 #include "output.h"
 #include "report.h"
 
-static const ctl_column columns[] = {
-    { "NAME", "name", CTL_COLUMN_TEXT },  { "TAGS", "tags", CTL_COLUMN_LIST }, { "N", "n", CTL_COLUMN_NUMBER },
-    { "SIZE", "bytes", CTL_COLUMN_BYTES }, { "AT", "at", CTL_COLUMN_TIME },     { "OK", "ok", CTL_COLUMN_BOOL },
+static const cli_column columns[] = {
+    { "NAME", "name", CLI_COLUMN_TEXT },  { "TAGS", "tags", CLI_COLUMN_LIST }, { "N", "n", CLI_COLUMN_NUMBER },
+    { "SIZE", "bytes", CLI_COLUMN_BYTES }, { "AT", "at", CLI_COLUMN_TIME },     { "OK", "ok", CLI_COLUMN_BOOL },
 };
 
 /* What is written between begin() and end(), which gives it. */
@@ -35,19 +35,19 @@ static const char *end(struct capture *c)
     return c->text;
 }
 
-static void add(ctl_rows *rows, const char *name, const char *tags, int64_t n, int64_t bytes, int64_t at, bool ok)
+static void add(cli_rows *rows, const char *name, const char *tags, int64_t n, int64_t bytes, int64_t at, bool ok)
 {
-    ctl_rows_text(rows, name);
-    ctl_rows_text(rows, tags);
-    ctl_rows_number(rows, n);
-    ctl_rows_number(rows, bytes);
-    ctl_rows_number(rows, at);
-    ctl_rows_number(rows, ok);
+    cli_rows_text(rows, name);
+    cli_rows_text(rows, tags);
+    cli_rows_number(rows, n);
+    cli_rows_number(rows, bytes);
+    cli_rows_number(rows, at);
+    cli_rows_number(rows, ok);
 }
 
-static ctl_rows two_rows(void)
+static cli_rows two_rows(void)
 {
-    ctl_rows rows = { .columns = columns, .ncolumns = 6 };
+    cli_rows rows = { .columns = columns, .ncolumns = 6 };
 
     add(&rows, "a\"\n\x1b[2J", "x,y", 7, 3 << 20, 1700000000123456789, true);
     add(&rows, "long-n\xc3\xa4me", "", 1234, 12, 0, false);
@@ -57,81 +57,81 @@ static ctl_rows two_rows(void)
 static void columns_of_a_table_are_aligned(void **state)
 {
     struct capture c = { 0 };
-    ctl_rows rows = two_rows();
+    cli_rows rows = two_rows();
     vh_error err = { 0 };
 
     (void)state;
-    assert_ok(ctl_rows_print(&rows, begin(&c), CTL_TABLE, &err), err);
+    assert_ok(cli_rows_print(&rows, begin(&c), CLI_TABLE, &err), err);
     assert_string_equal(end(&c), "NAME       TAGS     N     SIZE  AT                    OK\n"
                                  "a\"??[2J    x,y      7  3.0 MiB  2023-11-14T22:13:20Z  yes\n"
                                  "long-n\xc3\xa4me  -     1234     12 B  -                     no\n");
     free(c.text);
-    ctl_rows_fini(&rows);
+    cli_rows_fini(&rows);
 }
 
 static void json_has_the_same_rows_typed(void **state)
 {
     struct capture c = { 0 };
-    ctl_rows rows = two_rows(), none = { .columns = columns, .ncolumns = 6 };
+    cli_rows rows = two_rows(), none = { .columns = columns, .ncolumns = 6 };
     vh_error err = { 0 };
 
     (void)state;
-    assert_ok(ctl_rows_print(&rows, begin(&c), CTL_JSON, &err), err);
+    assert_ok(cli_rows_print(&rows, begin(&c), CLI_JSON, &err), err);
     assert_string_equal(end(&c), "[{\"name\": \"a\\\"\\n\\u001b[2J\", \"tags\": [\"x\", \"y\"], \"n\": 7, "
                                  "\"bytes\": 3145728, "
                                  "\"at\": \"2023-11-14T22:13:20.123Z\", \"ok\": true},\n"
                                  " {\"name\": \"long-n\xc3\xa4me\", \"tags\": [], \"n\": 1234, \"bytes\": 12, "
                                  "\"at\": null, \"ok\": false}]\n");
     free(c.text);
-    assert_ok(ctl_rows_print(&none, begin(&c), CTL_JSON, &err), err);
+    assert_ok(cli_rows_print(&none, begin(&c), CLI_JSON, &err), err);
     assert_string_equal(end(&c), "[]\n");
     free(c.text);
-    ctl_rows_fini(&rows);
+    cli_rows_fini(&rows);
 }
 
 static void one_row_is_printed_as_lines_or_an_object(void **state)
 {
     struct capture c = { 0 };
-    ctl_rows rows = { .columns = columns + 2, .ncolumns = 2 };
+    cli_rows rows = { .columns = columns + 2, .ncolumns = 2 };
     vh_error err = { 0 };
 
     (void)state;
-    ctl_rows_number(&rows, 5);
-    ctl_rows_number(&rows, 2048);
-    assert_ok(ctl_rows_print_one(&rows, begin(&c), CTL_TABLE, &err), err);
+    cli_rows_number(&rows, 5);
+    cli_rows_number(&rows, 2048);
+    assert_ok(cli_rows_print_one(&rows, begin(&c), CLI_TABLE, &err), err);
     assert_string_equal(end(&c), "N:    5\nSIZE: 2.0 KiB\n");
     free(c.text);
-    assert_ok(ctl_rows_print_one(&rows, begin(&c), CTL_JSON, &err), err);
+    assert_ok(cli_rows_print_one(&rows, begin(&c), CLI_JSON, &err), err);
     assert_string_equal(end(&c), "{\"n\": 5,\n \"bytes\": 2048}\n");
     free(c.text);
-    ctl_rows_fini(&rows);
+    cli_rows_fini(&rows);
 }
 
 static void a_lost_cell_fails_the_print(void **state)
 {
-    ctl_rows rows = { .columns = columns, .ncolumns = 1 };
+    cli_rows rows = { .columns = columns, .ncolumns = 1 };
     vh_error err = { 0 };
 
     (void)state;
     failalloc_at(1);
-    ctl_rows_text(&rows, "x");
+    cli_rows_text(&rows, "x");
     failalloc_at(0);
-    assert_int_equal(ctl_rows_print(&rows, stderr, CTL_TABLE, &err), -ENOMEM);
-    ctl_rows_fini(&rows);
+    assert_int_equal(cli_rows_print(&rows, stderr, CLI_TABLE, &err), -ENOMEM);
+    cli_rows_fini(&rows);
 }
 
 static void utf8_is_told_from_other_bytes(void **state)
 {
     (void)state;
-    assert_true(ctl_is_utf8("a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", 10));
-    assert_true(ctl_is_utf8("", 0));
-    assert_false(ctl_is_utf8("a\0b", 3));
-    assert_false(ctl_is_utf8("\xc0\x80", 2));         /* overlong */
-    assert_false(ctl_is_utf8("\xe0\x80\x80", 3));     /* overlong */
-    assert_false(ctl_is_utf8("\xed\xa0\x80", 3));     /* surrogate */
-    assert_false(ctl_is_utf8("\xf4\x90\x80\x80", 4)); /* beyond Unicode */
-    assert_false(ctl_is_utf8("\xe2\x82", 2));         /* cut */
-    assert_false(ctl_is_utf8("\x80", 1));
+    assert_true(cli_is_utf8("a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", 10));
+    assert_true(cli_is_utf8("", 0));
+    assert_false(cli_is_utf8("a\0b", 3));
+    assert_false(cli_is_utf8("\xc0\x80", 2));         /* overlong */
+    assert_false(cli_is_utf8("\xe0\x80\x80", 3));     /* overlong */
+    assert_false(cli_is_utf8("\xed\xa0\x80", 3));     /* surrogate */
+    assert_false(cli_is_utf8("\xf4\x90\x80\x80", 4)); /* beyond Unicode */
+    assert_false(cli_is_utf8("\xe2\x82", 2));         /* cut */
+    assert_false(cli_is_utf8("\x80", 1));
 }
 
 static void bytes_are_escaped_for_json_and_base64(void **state)
@@ -140,11 +140,11 @@ static void bytes_are_escaped_for_json_and_base64(void **state)
     struct capture c = { 0 };
 
     (void)state;
-    ctl_put_json(begin(&c), "\"\\/\b\f\n\r\t\0\x7f\xff\xc3\xa4", 13);
+    cli_put_json(begin(&c), "\"\\/\b\f\n\r\t\0\x7f\xff\xc3\xa4", 13);
     assert_string_equal(end(&c), "\"\\\"\\\\/\\b\\f\\n\\r\\t\\u0000\\u007f\xef\xbf\xbd\xc3\xa4\"");
     free(c.text);
     for (size_t n = 0; n < 5; n++) {
-        ctl_put_base64(begin(&c), "foob", n);
+        cli_put_base64(begin(&c), "foob", n);
         assert_string_equal(end(&c), base64[n]);
         free(c.text);
     }
@@ -155,18 +155,18 @@ static void sizes_and_times_are_short(void **state)
     char size[24], time[40];
 
     (void)state;
-    assert_string_equal(ctl_bytes_text(1023, size), "1023 B");
-    assert_string_equal(ctl_bytes_text(1536, size), "1.5 KiB");
-    assert_string_equal(ctl_bytes_text(256 << 20, size), "256 MiB");
-    assert_string_equal(ctl_bytes_text(UINT64_MAX, size), "16384 PiB");
-    assert_string_equal(ctl_time_text(1700000000123456789, 9, time), "2023-11-14T22:13:20.123456789Z");
-    assert_string_equal(ctl_time_text(-1, 0, time), "1969-12-31T23:59:59Z");
-    assert_string_equal(ctl_time_text(INT64_MAX, 0, time), "2262-04-11T23:47:16Z");
+    assert_string_equal(cli_bytes_text(1023, size), "1023 B");
+    assert_string_equal(cli_bytes_text(1536, size), "1.5 KiB");
+    assert_string_equal(cli_bytes_text(256 << 20, size), "256 MiB");
+    assert_string_equal(cli_bytes_text(UINT64_MAX, size), "16384 PiB");
+    assert_string_equal(cli_time_text(1700000000123456789, 9, time), "2023-11-14T22:13:20.123456789Z");
+    assert_string_equal(cli_time_text(-1, 0, time), "1969-12-31T23:59:59Z");
+    assert_string_equal(cli_time_text(INT64_MAX, 0, time), "2262-04-11T23:47:16Z");
 }
 
-static ctl_report answered(const char *body, size_t n)
+static cli_report answered(const char *body, size_t n)
 {
-    ctl_report r = { .vm = "v1", .address = "198.18.0.1", .engine = "reap", .snapshot = "ab", .port = 80,
+    cli_report r = { .vm = "v1", .address = "198.18.0.1", .engine = "reap", .snapshot = "ab", .port = 80,
                      .called = true, .ok = true, .status = 200, .content_type = "text/plain", .body = body,
                      .body_len = n };
 
@@ -181,12 +181,12 @@ static ctl_report answered(const char *body, size_t n)
 static void a_call_is_one_json_object(void **state)
 {
     vh_vm_stats stats = { .faults = 12, .residual_faults = 3, .recording = true };
-    ctl_report r = answered("hi \"x\"", 6);
+    cli_report r = answered("hi \"x\"", 6);
     struct capture c = { 0 };
 
     (void)state;
     r.stats = &stats;
-    ctl_report_json(begin(&c), &r);
+    cli_report_json(begin(&c), &r);
     assert_string_equal(end(&c),
                         "{\"ok\": true, \"status\": 200, \"protocol\": \"http\", \"content_type\": \"text/plain\", "
                         "\"body\": \"hi \\\"x\\\"\", \"vm\": \"v1\", \"address\": \"198.18.0.1\", \"port\": 80, "
@@ -202,11 +202,11 @@ static void a_call_is_one_json_object(void **state)
 
 static void a_body_that_is_no_text_is_base64(void **state)
 {
-    ctl_report r = answered("\xff\x01\x02", 3);
+    cli_report r = answered("\xff\x01\x02", 3);
     struct capture c = { 0 };
 
     (void)state;
-    ctl_report_json(begin(&c), &r);
+    cli_report_json(begin(&c), &r);
     assert_non_null(strstr(end(&c), "\"body_base64\": \"/wEC\", "));
     assert_null(strstr(c.text, "\"body\""));
     assert_null(strstr(c.text, "faults"));
@@ -215,12 +215,12 @@ static void a_body_that_is_no_text_is_base64(void **state)
 
 static void phases_end_with_their_sum_against_the_total(void **state)
 {
-    ctl_report r = answered("", 0);
+    cli_report r = answered("", 0);
     struct capture c = { 0 };
     vh_error err = { 0 };
 
     (void)state;
-    assert_ok(ctl_report_phases(begin(&c), &r.phases, &err), err);
+    assert_ok(cli_report_phases(begin(&c), &r.phases, &err), err);
     assert_string_equal(end(&c), "PHASE         START  DURATION  KIND\n"
                                  "ws-fetch   0.000 ms  2.000 ms  overlapped\n"
                                  "vmm-spawn  0.000 ms  3.000 ms  critical\n"

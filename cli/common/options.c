@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-int ctl_parser_init(ctl_parser *p, vh_error *err)
+int cli_parser_init(cli_parser *p, vh_error *err)
 {
     size_t room = (size_t)p->argc + 1;
 
@@ -15,7 +15,7 @@ int ctl_parser_init(ctl_parser *p, vh_error *err)
     return p->values && p->operands ? 0 : vh_error_set(err, -ENOMEM, "command line");
 }
 
-void ctl_parser_fini(ctl_parser *p)
+void cli_parser_fini(cli_parser *p)
 {
     free(p->values);
     free(p->operands);
@@ -24,14 +24,14 @@ void ctl_parser_fini(ctl_parser *p)
     p->nvalues = p->noperands = 0;
 }
 
-unsigned ctl_nearby(const char *word)
+unsigned cli_nearby(const char *word)
 {
     size_t n = strlen(word);
 
     return (unsigned)(n < 24 ? n : 24) / 3 + 1;
 }
 
-const char *ctl_nearer(const char *word, const char *best, const char *candidate, unsigned *least)
+const char *cli_nearer(const char *word, const char *best, const char *candidate, unsigned *least)
 {
     unsigned d = vh_config_distance(word, candidate);
 
@@ -41,38 +41,38 @@ const char *ctl_nearer(const char *word, const char *best, const char *candidate
     return candidate;
 }
 
-static const ctl_option *find_long(const ctl_parser *p, const char *name, size_t n)
+static const cli_option *find_long(const cli_parser *p, const char *name, size_t n)
 {
     for (size_t t = 0; t < 2; t++)
-        for (const ctl_option *o = p->tables[t]; o && o->name; o++)
+        for (const cli_option *o = p->tables[t]; o && o->name; o++)
             if (strlen(o->name) == n && strncmp(o->name, name, n) == 0)
                 return o;
     return NULL;
 }
 
-static const ctl_option *find_short(const ctl_parser *p, char letter)
+static const cli_option *find_short(const cli_parser *p, char letter)
 {
     for (size_t t = 0; t < 2; t++)
-        for (const ctl_option *o = p->tables[t]; o && o->name; o++)
+        for (const cli_option *o = p->tables[t]; o && o->name; o++)
             if (o->letter == letter)
                 return o;
     return NULL;
 }
 
-static int unknown_option(const ctl_parser *p, const char *arg, const char *name, size_t n, vh_error *err)
+static int unknown_option(const cli_parser *p, const char *arg, const char *name, size_t n, vh_error *err)
 {
     char word[64], best[VH_CONFIG_NAME_MAX] = "", flag[VH_CONFIG_NAME_MAX];
     const vh_config_key *key;
     unsigned least;
 
     snprintf(word, sizeof(word), "%.*s", (int)n, name);
-    least = ctl_nearby(word);
+    least = cli_nearby(word);
     for (size_t t = 0; t < 2; t++)
-        for (const ctl_option *o = p->tables[t]; o && o->name; o++)
-            if (ctl_nearer(word, *best ? best : NULL, o->name, &least) == o->name)
+        for (const cli_option *o = p->tables[t]; o && o->name; o++)
+            if (cli_nearer(word, *best ? best : NULL, o->name, &least) == o->name)
                 snprintf(best, sizeof(best), "%s", o->name);
     for (size_t i = 0; (key = vh_config_key_at(i)) != NULL; i++)
-        if (ctl_nearer(word, *best ? best : NULL, vh_config_flag_name(key, flag), &least) == flag)
+        if (cli_nearer(word, *best ? best : NULL, vh_config_flag_name(key, flag), &least) == flag)
             snprintf(best, sizeof(best), "%s", flag);
     if (*best)
         return vh_error_set(err, VH_EINVALID, "unknown option '%.64s'; did you mean '--%s'?", arg, best);
@@ -108,7 +108,7 @@ static bool is_choice(const char *choices, const char *text)
 }
 
 /* Sets a key of the configuration. Paths may be relative on a command line, where there is a current directory. */
-static int set_setting(const ctl_parser *p, const char *name, const char *key, const char *text, vh_error *err)
+static int set_setting(const cli_parser *p, const char *name, const char *key, const char *text, vh_error *err)
 {
     char origin[VH_CONFIG_NAME_MAX + 2], here[2048], path[sizeof(here) + VH_CONFIG_VALUE_MAX];
     const vh_config_key *row = vh_config_key_find(key);
@@ -124,38 +124,38 @@ static int set_setting(const ctl_parser *p, const char *name, const char *key, c
 }
 
 /* Takes option |o| with |text| after looking at it. */
-static int take(ctl_parser *p, const ctl_option *o, const char *text, vh_error *err)
+static int take(cli_parser *p, const cli_option *o, const char *text, vh_error *err)
 {
     uint64_t number;
 
     switch (o->type) {
-    case CTL_UINT:
+    case CLI_UINT:
         if (!parse_uint(text, o->max, &number))
             return vh_error_set(err, VH_EINVALID, "--%s: '%.64s' is not a number from 1 to %llu", o->name, text,
                                 (unsigned long long)o->max);
         break;
-    case CTL_CHOICE:
+    case CLI_CHOICE:
         if (!is_choice(o->choices, text))
             return vh_error_set(err, VH_EINVALID, "--%s: '%.64s' is not one of %s", o->name, text, o->choices);
         break;
-    case CTL_ENV:
+    case CLI_ENV:
         if (!strchr(text, '=') || *text == '=')
             return vh_error_set(err, VH_EINVALID, "--%s: '%.64s' is not of the form NAME=VALUE", o->name, text);
         break;
-    case CTL_SETTING:
+    case CLI_SETTING:
         return set_setting(p, o->name, o->key, text, err);
-    case CTL_FLAG:
-    case CTL_TEXT:
+    case CLI_FLAG:
+    case CLI_TEXT:
         break;
     }
-    p->values[p->nvalues++] = (ctl_value){ .option = o, .text = text };
+    p->values[p->nvalues++] = (cli_value){ .option = o, .text = text };
     return 0;
 }
 
 /* |inline_value| is what stood behind '=', NULL for nothing; otherwise the next argument is the value. */
-static int take_with_value(ctl_parser *p, const ctl_option *o, const char *inline_value, vh_error *err)
+static int take_with_value(cli_parser *p, const cli_option *o, const char *inline_value, vh_error *err)
 {
-    if (o->type == CTL_FLAG)
+    if (o->type == CLI_FLAG)
         return inline_value ? vh_error_set(err, VH_EINVALID, "--%s takes no value", o->name) : take(p, o, NULL, err);
     if (inline_value)
         return take(p, o, inline_value, err);
@@ -166,21 +166,21 @@ static int take_with_value(ctl_parser *p, const ctl_option *o, const char *inlin
 }
 
 /* A setting without a row: --vmm-accel kvm, --net-allow-private. */
-static int take_key(ctl_parser *p, const vh_config_key *key, const char *inline_value, vh_error *err)
+static int take_key(cli_parser *p, const vh_config_key *key, const char *inline_value, vh_error *err)
 {
     char flag[VH_CONFIG_NAME_MAX];
-    ctl_option o = { .name = vh_config_flag_name(key, flag), .type = CTL_SETTING, .key = key->name };
+    cli_option o = { .name = vh_config_flag_name(key, flag), .type = CLI_SETTING, .key = key->name };
 
     if (!inline_value && key->type == VH_CONFIG_BOOL)
         inline_value = "true";
     return take_with_value(p, &o, inline_value, err);
 }
 
-static int take_long(ctl_parser *p, const char *arg, vh_error *err)
+static int take_long(cli_parser *p, const char *arg, vh_error *err)
 {
     const char *name = arg + 2, *equals = strchr(name, '=');
     size_t n = equals ? (size_t)(equals - name) : strlen(name);
-    const ctl_option *o = find_long(p, name, n);
+    const cli_option *o = find_long(p, name, n);
     const vh_config_key *key = o ? NULL : vh_config_key_of_flag(name, n);
 
     if (o)
@@ -191,16 +191,16 @@ static int take_long(ctl_parser *p, const char *arg, vh_error *err)
 }
 
 /* "-o json", "-ojson"; letters are not joined, there are too few of them. */
-static int take_short(ctl_parser *p, const char *arg, vh_error *err)
+static int take_short(cli_parser *p, const char *arg, vh_error *err)
 {
-    const ctl_option *o = find_short(p, arg[1]);
+    const cli_option *o = find_short(p, arg[1]);
 
-    if (!o || (o->type == CTL_FLAG && arg[2]))
+    if (!o || (o->type == CLI_FLAG && arg[2]))
         return vh_error_set(err, VH_EINVALID, "unknown option '%.64s'; --help lists the known ones", arg);
     return take_with_value(p, o, arg[2] ? arg + 2 : NULL, err);
 }
 
-int ctl_parser_run(ctl_parser *p, bool one_operand, vh_error *err)
+int cli_parser_run(cli_parser *p, bool one_operand, vh_error *err)
 {
     while (p->at < p->argc) {
         const char *arg = p->argv[p->at++];
@@ -223,7 +223,7 @@ int ctl_parser_run(ctl_parser *p, bool one_operand, vh_error *err)
     return 0;
 }
 
-const char *ctl_parser_value(const ctl_parser *p, const char *name)
+const char *cli_parser_value(const cli_parser *p, const char *name)
 {
     for (size_t i = p->nvalues; i > 0; i--)
         if (strcmp(p->values[i - 1].option->name, name) == 0)
@@ -231,9 +231,9 @@ const char *ctl_parser_value(const ctl_parser *p, const char *name)
     return NULL;
 }
 
-uint64_t ctl_parser_uint(const ctl_parser *p, const char *name, uint64_t fallback)
+uint64_t cli_parser_uint(const cli_parser *p, const char *name, uint64_t fallback)
 {
-    const char *text = ctl_parser_value(p, name);
+    const char *text = cli_parser_value(p, name);
     uint64_t value;
 
     return text && parse_uint(text, UINT64_MAX, &value) ? value : fallback;

@@ -20,7 +20,7 @@ static size_t char_length(const unsigned char *s, size_t n)
     return len;
 }
 
-bool ctl_is_utf8(const void *bytes, size_t n)
+bool cli_is_utf8(const void *bytes, size_t n)
 {
     const unsigned char *s = bytes;
 
@@ -32,7 +32,7 @@ bool ctl_is_utf8(const void *bytes, size_t n)
     return true;
 }
 
-void ctl_put_json(FILE *out, const void *bytes, size_t n)
+void cli_put_json(FILE *out, const void *bytes, size_t n)
 {
     static const char letters[] = "\b\f\n\r\t\"\\", escapes[] = "bfnrt\"\\";
     const unsigned char *s = bytes;
@@ -55,7 +55,7 @@ void ctl_put_json(FILE *out, const void *bytes, size_t n)
     fputc('"', out);
 }
 
-void ctl_put_base64(FILE *out, const void *bytes, size_t n)
+void cli_put_base64(FILE *out, const void *bytes, size_t n)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     const unsigned char *s = bytes;
@@ -77,7 +77,7 @@ static bool harmless(const unsigned char *s, size_t len)
     return len && s[0] >= 0x20 && s[0] != 0x7f && !(s[0] == 0xc2 && s[1] < 0xa0);
 }
 
-void ctl_put_plain(FILE *out, const char *text)
+void cli_put_plain(FILE *out, const char *text)
 {
     const unsigned char *s = (const unsigned char *)text;
     size_t n = strlen(text);
@@ -93,7 +93,7 @@ void ctl_put_plain(FILE *out, const char *text)
     }
 }
 
-size_t ctl_plain_width(const char *text)
+size_t cli_plain_width(const char *text)
 {
     size_t n = strlen(text), width = 0;
 
@@ -105,7 +105,7 @@ size_t ctl_plain_width(const char *text)
     return width;
 }
 
-const char *ctl_bytes_text(uint64_t bytes, char buf[24])
+const char *cli_bytes_text(uint64_t bytes, char buf[24])
 {
     static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB" };
     double v = (double)bytes;
@@ -117,7 +117,7 @@ const char *ctl_bytes_text(uint64_t bytes, char buf[24])
     return buf;
 }
 
-const char *ctl_time_text(int64_t realtime_ns, int digits, char buf[40])
+const char *cli_time_text(int64_t realtime_ns, int digits, char buf[40])
 {
     static const int64_t powers[] = { 1000000000, 100000000, 10000000, 1000000, 100000, 10000, 1000, 100, 10, 1 };
     time_t seconds = (time_t)(realtime_ns / 1000000000);

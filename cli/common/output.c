@@ -10,11 +10,11 @@
 /* Room for a number, size or time as text. */
 #define CELL_TEXT 64
 
-static void add_cell(ctl_rows *rows, char *text, int64_t number)
+static void add_cell(cli_rows *rows, char *text, int64_t number)
 {
     if (rows->ncells == rows->room) {
         size_t room = rows->room ? rows->room * 2 : 64;
-        ctl_cell *grown = realloc(rows->cells, room * sizeof(*grown));
+        cli_cell *grown = realloc(rows->cells, room * sizeof(*grown));
 
         if (!grown) {
             rows->oom = true;
@@ -24,10 +24,10 @@ static void add_cell(ctl_rows *rows, char *text, int64_t number)
         rows->cells = grown;
         rows->room = room;
     }
-    rows->cells[rows->ncells++] = (ctl_cell){ .text = text, .number = number };
+    rows->cells[rows->ncells++] = (cli_cell){ .text = text, .number = number };
 }
 
-void ctl_rows_text(ctl_rows *rows, const char *text)
+void cli_rows_text(cli_rows *rows, const char *text)
 {
     char *copy = strdup(text ? text : "");
 
@@ -37,12 +37,12 @@ void ctl_rows_text(ctl_rows *rows, const char *text)
         rows->oom = true;
 }
 
-void ctl_rows_number(ctl_rows *rows, int64_t number)
+void cli_rows_number(cli_rows *rows, int64_t number)
 {
     add_cell(rows, NULL, number);
 }
 
-void ctl_rows_fini(ctl_rows *rows)
+void cli_rows_fini(cli_rows *rows)
 {
     for (size_t i = 0; i < rows->ncells; i++)
         free(rows->cells[i].text);
@@ -52,23 +52,23 @@ void ctl_rows_fini(ctl_rows *rows)
 }
 
 /* A cell as people read it; |buf| is used for what is not text. */
-static const char *cell_text(const ctl_column *column, const ctl_cell *cell, char buf[CELL_TEXT])
+static const char *cell_text(const cli_column *column, const cli_cell *cell, char buf[CELL_TEXT])
 {
     switch (column->type) {
-    case CTL_COLUMN_TEXT:
-    case CTL_COLUMN_LIST:
+    case CLI_COLUMN_TEXT:
+    case CLI_COLUMN_LIST:
         return *cell->text ? cell->text : "-";
-    case CTL_COLUMN_NUMBER:
+    case CLI_COLUMN_NUMBER:
         snprintf(buf, CELL_TEXT, "%" PRId64, cell->number);
         return buf;
-    case CTL_COLUMN_BYTES:
-        return ctl_bytes_text((uint64_t)cell->number, buf);
-    case CTL_COLUMN_MICROS:
+    case CLI_COLUMN_BYTES:
+        return cli_bytes_text((uint64_t)cell->number, buf);
+    case CLI_COLUMN_MICROS:
         snprintf(buf, CELL_TEXT, "%.3f ms", (double)cell->number / 1e3);
         return buf;
-    case CTL_COLUMN_TIME:
-        return cell->number ? ctl_time_text(cell->number, 0, buf) : "-";
-    case CTL_COLUMN_BOOL:
+    case CLI_COLUMN_TIME:
+        return cell->number ? cli_time_text(cell->number, 0, buf) : "-";
+    case CLI_COLUMN_BOOL:
         return cell->number ? "yes" : "no";
     }
     return "";
@@ -80,7 +80,7 @@ static void put_list(FILE *out, const char *list)
     while (*list) {
         size_t n = strcspn(list, ",");
 
-        ctl_put_json(out, list, n);
+        cli_put_json(out, list, n);
         list += n + (list[n] == ',');
         if (*list)
             fputs(", ", out);
@@ -88,32 +88,32 @@ static void put_list(FILE *out, const char *list)
     fputc(']', out);
 }
 
-static void put_json_cell(FILE *out, const ctl_column *column, const ctl_cell *cell)
+static void put_json_cell(FILE *out, const cli_column *column, const cli_cell *cell)
 {
     char buf[CELL_TEXT];
 
     switch (column->type) {
-    case CTL_COLUMN_TEXT:
-        ctl_put_json(out, cell->text, strlen(cell->text));
+    case CLI_COLUMN_TEXT:
+        cli_put_json(out, cell->text, strlen(cell->text));
         break;
-    case CTL_COLUMN_LIST:
+    case CLI_COLUMN_LIST:
         put_list(out, cell->text);
         break;
-    case CTL_COLUMN_TIME:
-        fprintf(out, cell->number ? "\"%s\"" : "null", ctl_time_text(cell->number, 3, buf));
+    case CLI_COLUMN_TIME:
+        fprintf(out, cell->number ? "\"%s\"" : "null", cli_time_text(cell->number, 3, buf));
         break;
-    case CTL_COLUMN_BOOL:
+    case CLI_COLUMN_BOOL:
         fputs(cell->number ? "true" : "false", out);
         break;
-    case CTL_COLUMN_NUMBER:
-    case CTL_COLUMN_BYTES:
-    case CTL_COLUMN_MICROS:
+    case CLI_COLUMN_NUMBER:
+    case CLI_COLUMN_BYTES:
+    case CLI_COLUMN_MICROS:
         fprintf(out, "%" PRId64, cell->number);
         break;
     }
 }
 
-static void put_object(FILE *out, const ctl_rows *rows, const ctl_cell *row, const char *separator)
+static void put_object(FILE *out, const cli_rows *rows, const cli_cell *row, const char *separator)
 {
     fputc('{', out);
     for (size_t i = 0; i < rows->ncolumns; i++) {
@@ -123,12 +123,12 @@ static void put_object(FILE *out, const ctl_rows *rows, const ctl_cell *row, con
     fputc('}', out);
 }
 
-static size_t row_count(const ctl_rows *rows)
+static size_t row_count(const cli_rows *rows)
 {
     return rows->ncells / rows->ncolumns;
 }
 
-static void put_array(FILE *out, const ctl_rows *rows)
+static void put_array(FILE *out, const cli_rows *rows)
 {
     fputc('[', out);
     for (size_t r = 0; r < row_count(rows); r++) {
@@ -138,13 +138,13 @@ static void put_array(FILE *out, const ctl_rows *rows)
     fputs("]\n", out);
 }
 
-static size_t column_width(const ctl_rows *rows, size_t i)
+static size_t column_width(const cli_rows *rows, size_t i)
 {
     size_t width = strlen(rows->columns[i].title);
     char buf[CELL_TEXT];
 
     for (size_t r = 0; r < row_count(rows); r++) {
-        size_t w = ctl_plain_width(cell_text(&rows->columns[i], &rows->cells[r * rows->ncolumns + i], buf));
+        size_t w = cli_plain_width(cell_text(&rows->columns[i], &rows->cells[r * rows->ncolumns + i], buf));
 
         width = w > width ? w : width;
     }
@@ -152,23 +152,23 @@ static size_t column_width(const ctl_rows *rows, size_t i)
 }
 
 /* |text| in column |i|, |width| wide: the last one is not padded, numbers stand on the right. */
-static void put_column(FILE *out, const ctl_rows *rows, size_t i, size_t width, const char *text)
+static void put_column(FILE *out, const cli_rows *rows, size_t i, size_t width, const char *text)
 {
-    ctl_column_type type = rows->columns[i].type;
-    bool right = type == CTL_COLUMN_NUMBER || type == CTL_COLUMN_BYTES || type == CTL_COLUMN_MICROS;
-    int pad = (int)(width - ctl_plain_width(text));
+    cli_column_type type = rows->columns[i].type;
+    bool right = type == CLI_COLUMN_NUMBER || type == CLI_COLUMN_BYTES || type == CLI_COLUMN_MICROS;
+    int pad = (int)(width - cli_plain_width(text));
 
     fprintf(out, "%*s", right ? pad : 0, "");
-    ctl_put_plain(out, text);
+    cli_put_plain(out, text);
     if (i + 1 < rows->ncolumns)
         fprintf(out, "%*s", (right ? 0 : pad) + 2, "");
     else
         fputc('\n', out);
 }
 
-static void put_table(FILE *out, const ctl_rows *rows)
+static void put_table(FILE *out, const cli_rows *rows)
 {
-    size_t widths[CTL_COLUMNS_MAX];
+    size_t widths[CLI_COLUMNS_MAX];
     char buf[CELL_TEXT];
 
     for (size_t i = 0; i < rows->ncolumns; i++)
@@ -182,25 +182,25 @@ static void put_table(FILE *out, const ctl_rows *rows)
     }
 }
 
-int ctl_rows_print(const ctl_rows *rows, FILE *out, ctl_format format, vh_error *err)
+int cli_rows_print(const cli_rows *rows, FILE *out, cli_format format, vh_error *err)
 {
     if (rows->oom)
         return vh_error_set(err, -ENOMEM, "result");
-    if (format == CTL_JSON)
+    if (format == CLI_JSON)
         put_array(out, rows);
     else
         put_table(out, rows);
     return 0;
 }
 
-int ctl_rows_print_one(const ctl_rows *rows, FILE *out, ctl_format format, vh_error *err)
+int cli_rows_print_one(const cli_rows *rows, FILE *out, cli_format format, vh_error *err)
 {
     size_t width = 0;
     char buf[CELL_TEXT];
 
     if (rows->oom || row_count(rows) == 0)
         return vh_error_set(err, -ENOMEM, "result");
-    if (format == CTL_JSON) {
+    if (format == CLI_JSON) {
         put_object(out, rows, rows->cells, ",\n ");
         fputc('\n', out);
         return 0;
@@ -212,7 +212,7 @@ int ctl_rows_print_one(const ctl_rows *rows, FILE *out, ctl_format format, vh_er
     }
     for (size_t i = 0; i < rows->ncolumns; i++) {
         fprintf(out, "%s:%*s", rows->columns[i].title, (int)(width - strlen(rows->columns[i].title)) + 1, "");
-        ctl_put_plain(out, cell_text(&rows->columns[i], &rows->cells[i], buf));
+        cli_put_plain(out, cell_text(&rows->columns[i], &rows->cells[i], buf));
         fputc('\n', out);
     }
     return 0;

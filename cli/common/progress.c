@@ -12,11 +12,11 @@ static void put_amount(FILE *out, const vh_progress *p, int64_t ns)
     if (p->total)
         fprintf(out, " %3u%%  %s of %s", (unsigned)((double)(p->done < p->total ? p->done : p->total) * 100 /
                                                     (double)p->total),
-                ctl_bytes_text(p->done, done), ctl_bytes_text(p->total, total));
+                cli_bytes_text(p->done, done), cli_bytes_text(p->total, total));
     else if (p->done)
-        fprintf(out, "  %s", ctl_bytes_text(p->done, done));
+        fprintf(out, "  %s", cli_bytes_text(p->done, done));
     if (p->done && ns > 200000000) /* before that the rate is noise */
-        fprintf(out, ", %s/s", ctl_bytes_text((uint64_t)((double)p->done * 1e9 / (double)ns), rate));
+        fprintf(out, ", %s/s", cli_bytes_text((uint64_t)((double)p->done * 1e9 / (double)ns), rate));
 }
 
 /* Writes as much of |text| as |columns| hold, counting characters. */
@@ -34,7 +34,7 @@ static void put_cut(FILE *out, const char *text, size_t n, unsigned columns)
     }
 }
 
-void ctl_put_progress(FILE *out, const vh_progress *p, int64_t ns, unsigned columns, bool color)
+void cli_put_progress(FILE *out, const vh_progress *p, int64_t ns, unsigned columns, bool color)
 {
     char line[512] = "";
     FILE *f = fmemopen(line, sizeof(line), "w"); /* cuts what is too long, and ends it */
@@ -42,13 +42,13 @@ void ctl_put_progress(FILE *out, const vh_progress *p, int64_t ns, unsigned colu
 
     if (!f)
         return;
-    ctl_put_plain(f, p->what);
+    cli_put_plain(f, p->what);
     fflush(f);
     word = strlen(line);
     put_amount(f, p, ns);
     if (p->detail && *p->detail) {
         fputs("  ", f);
-        ctl_put_plain(f, p->detail);
+        cli_put_plain(f, p->detail);
     }
     fclose(f);
     line[sizeof(line) - 1] = '\0';

@@ -1,0 +1,97 @@
+/*
+ * What vhive-ctl and vhive-bench share: a program is a table of commands over the public headers. cli_main() reads the
+ * command line with the table's rows, opens what is common (configuration, console, signals) and calls the row's
+ * function; a command returns an exit code, or a negative error code with its message, and prints no errors itself.
+ */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <vhive/config.h>
+#include <vhive/env.h>
+#include <vhive/error.h>
+
+#include "console.h"
+#include "options.h"
+#include "output.h"
+
+/** Exit codes; a function's own one is passed through by run, 128 + N stands for signal N. */
+enum {
+    CLI_EXIT_OK = 0,
+    CLI_EXIT_FAILURE = 1,
+    CLI_EXIT_USAGE = 2,
+    CLI_EXIT_MISSING = 126,  /* this machine or user lacks something: a program, a device, root */
+    CLI_EXIT_NOT_FOUND = 127, /* no such image, snapshot or file */
+};
+
+typedef struct cli_program cli_program;
+
+/** What a command has at hand. */
+typedef struct cli {
+    const cli_program *program;
+    cli_parser args; /* operands: those of the command */
+    vh_config *config;
+    cli_format format;
+    cli_console console;
+    vh_cancel *cancel; /* triggered by SIGINT and SIGTERM */
+} cli;
+
+typedef struct cli_command {
+    const char *name; /* "run", or "snapshot ls" */
+    const char *summary;
+    const char *operands; /* as shown in help; "" for none */
+    size_t min, max;      /* how many operands */
+    const cli_option *options;
+    const char *details; /* paragraphs for --help, NULL: none */
+    const char *examples;
+    bool root;  /* needs root */
+    bool plain; /* works without configuration */
+    int (*run)(cli *c, vh_error *err);
+} cli_command;
+
+/** A program: its table of commands, and what its help says. */
+struct cli_program {
+    const char *name;    /* "vhive-ctl" */
+    const char *summary; /* one line */
+    const cli_command *const *commands; /* NULL-terminated; groups together */
+    const cli_option *options;          /* of every command; beside CLI_GLOBAL_OPTIONS what it wants */
+    const char *examples;
+};
+
+/** Options of every command of every program. */
+#define CLI_GLOBAL_OPTIONS                                                                                             \
+    { "help", 'h', CLI_FLAG, .help = "show help for what is named" },                                                  \
+    { "config", 'c', CLI_TEXT, "FILE", .help = "configuration file, instead of " VH_CONFIG_FILE },                     \
+    { "state-dir", 0, CLI_SETTING, "DIR", .key = "state_dir" },                                                        \
+    { "run-dir", 0, CLI_SETTING, "DIR", .key = "run_dir" },                                                            \
+    { "log-level", 0, CLI_SETTING, "LEVEL", .key = "log.level" },                                                      \
+    { "log-format", 0, CLI_SETTING, "FORMAT", .key = "log.format" }
+
+/** Rows that every program has. */
+extern const cli_command cli_cmd_help, cli_cmd_version;
+
+/** main() of |program|: from the command line to the exit code. */
+int cli_main(const cli_program *program, int argc, char **argv);
+
+/** Row of the command |name|, NULL if there is none. */
+const cli_command *cli_command_find(const cli_program *program, const char *name);
+/** Whether |name| is the first word of commands of two words. */
+bool cli_command_is_group(const cli_program *program, const char *name);
+/** Refuses the unknown command |name|, naming the nearest one. Returns VH_EINVALID. */
+int cli_command_unknown(const cli_program *program, const char *name, vh_error *err);
+
+/** Writes help: of the program (NULL and ""), of a group, or of one command. False: no such topic. */
+bool cli_help(const cli_program *program, FILE *out, const char *topic);
+
+/** Fills |o| with directories and log level of the configuration and the console's sinks; |o| borrows from |c|. */
+void cli_env_options(cli *c, vh_env_options *o);
+/** Makes the environment of these options, for commands that need no host; the caller owns |*env|. */
+VH_MUST_CHECK int cli_env_new(cli *c, vh_env **env, vh_error *err);
+/** Bounds of the calls of a command: their own deadlines, ended by signals. */
+vh_call cli_call(const cli *c);
+/** Runs |each| for every operand; failures but the last are printed, the last is returned. */
+int cli_each_operand(cli *c, int (*each)(cli *c, const char *operand, void *object, vh_error *err), void *object,
+                     vh_error *err);
+/** Writes "PROGRAM: error: ..." as one line to stderr. */
+void cli_print_error(cli *c, const vh_error *err);
+
+#endif

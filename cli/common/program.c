@@ -1,0 +1,215 @@
+#include "cli.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "encode.h"
+#include "interrupt.h"
+
+void cli_print_error(cli *c, const vh_error *err)
+{
+    cli_console *console = &c->console;
+
+    cli_console_hold(console);
+    fprintf(console->err, "%s: error: ", c->program->name);
+    for (const char *line = err->msg; *line;) { /* a function's last lines may be in it */
+        size_t n = strcspn(line, "\n");
+        char part[VH_ERROR_MSG];
+
+        snprintf(part, sizeof(part), "%.*s", (int)n, line);
+        cli_put_plain(console->err, part);
+        line += n + (line[n] == '\n');
+        fputs(*line ? " | " : "", console->err);
+    }
+    fputc('\n', console->err);
+    fflush(console->err);
+    cli_console_release(console);
+}
+
+static int exit_code_of(int rc)
+{
+    if (cli_interrupt_received())
+        return 128 + cli_interrupt_received();
+    switch (rc) {
+    case VH_EINVALID:
+        return CLI_EXIT_USAGE;
+    case VH_EMISSING:
+    case -EPERM:
+    case -EACCES:
+        return CLI_EXIT_MISSING;
+    case VH_ENOTFOUND:
+        return CLI_EXIT_NOT_FOUND;
+    default:
+        return CLI_EXIT_FAILURE;
+    }
+}
+
+/*
+ * The command that the next operands name; NULL when they end before. |*topic| is what is known of it, for help; both
+ * texts lie in |name|.
+ */
+static int find_command(cli *c, const cli_command **command, const char **topic, char name[64], vh_error *err)
+{
+    cli_parser *p = &c->args;
+    int rc = cli_parser_run(p, true, err);
+
+    *command = NULL;
+    if (rc || p->noperands == 0)
+        return rc;
+    snprintf(name, 64, "%s", p->operands[0]);
+    if (cli_command_is_group(c->program, name)) {
+        *topic = name;
+        rc = cli_parser_run(p, true, err);
+        if (rc || p->noperands == 1)
+            return rc;
+        snprintf(name + strlen(name), 64 - strlen(name), " %s", p->operands[1]);
+    }
+    p->noperands = 0;
+    *command = cli_command_find(c->program, name);
+    if (!*command)
+        return cli_command_unknown(c->program, name, err);
+    *topic = name;
+    p->tables[1] = (*command)->options;
+    return 0;
+}
+
+static int check_operands(const cli *c, const cli_command *command, vh_error *err)
+{
+    const cli_parser *p = &c->args;
+
+    if (p->noperands < command->min)
+        return vh_error_set(err, VH_EINVALID, "%s: operand is missing; usage: %s %s %s", command->name,
+                            c->program->name, command->name, command->operands);
+    if (p->noperands > command->max)
+        return vh_error_set(err, VH_EINVALID, "%s: '%.64s' is too much; usage: %s %s %s", command->name,
+                            p->operands[command->max], c->program->name, command->name, command->operands);
+    return 0;
+}
+
+static int load_config(cli *c, vh_error *err)
+{
+    int rc = vh_config_load_file(c->config, cli_parser_value(&c->args, "config"), err);
+    const char *format;
+
+    if (rc == 0)
+        rc = vh_config_load_env(c->config, NULL, err);
+    if (rc)
+        return rc;
+    format = vh_config_str(c->config, "log.format");
+    c->console.format = strcmp(format, "json") == 0     ? CLI_LOG_JSON
+                        : strcmp(format, "logfmt") == 0 ? CLI_LOG_LOGFMT
+                                                        : CLI_LOG_TEXT;
+    return 0;
+}
+
+/* Calls the command; negative codes come with their message. */
+static int call(cli *c, const cli_command *command, vh_error *err)
+{
+    int rc;
+
+    if (command->root && geteuid() != 0)
+        return vh_error_set(err, VH_EMISSING,
+                            "%s: must be root, for network namespaces and the VMM's devices; start it with sudo",
+                            command->name);
+    rc = command->run(c, err);
+    if ((rc == -EACCES || rc == -EPERM) && geteuid() != 0)
+        strncat(err->msg, "; start it with sudo, or choose a --state-dir of your own",
+                sizeof(err->msg) - strlen(err->msg) - 1);
+    return rc;
+}
+
+/* What was printed must have arrived: a full disk or a closed pipe is a failure too. */
+static int flush_output(vh_error *err)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return 0;
+    return vh_error_set(err, errno ? -errno : -EIO, "write standard output");
+}
+
+/* From command line to exit code. */
+static int dispatch(cli *c, vh_error *err)
+{
+    const cli_command *command = NULL;
+    const char *topic = "", *format;
+    char name[64];
+    int rc = find_command(c, &command, &topic, name, err);
+
+    if (rc == 0 && command)
+        rc = cli_parser_run(&c->args, false, err);
+    if (cli_parser_value(&c->args, "help")) {
+        cli_help(c->program, stdout, topic);
+        return CLI_EXIT_OK;
+    }
+    if (rc == 0 && !command)
+        rc = vh_error_set(err, VH_EINVALID, "%s%scommand is missing; '%s%s%s --help' lists them", topic,
+                          *topic ? ": " : "", c->program->name, *topic ? " " : "", topic);
+    if (rc == 0)
+        rc = check_operands(c, command, err);
+    if (rc == 0 && !command->plain)
+        rc = load_config(c, err);
+    if (rc) {
+        cli_print_error(c, err);
+        return CLI_EXIT_USAGE;
+    }
+    format = cli_parser_value(&c->args, "output");
+    c->format = format && strcmp(format, "json") == 0 ? CLI_JSON : CLI_TABLE;
+    rc = call(c, command, err);
+    if (rc == VH_ECANCELED && cli_interrupt_received())
+        (void)vh_error_set(err, rc, "interrupted by SIG%s: nothing is left running",
+                           sigabbrev_np(cli_interrupt_received()));
+    if (rc < 0)
+        cli_print_error(c, err);
+    return rc < 0 ? exit_code_of(rc) : rc;
+}
+
+/* Without them a descriptor of ours would become one of the three, and get what is printed. */
+static void open_standard_descriptors(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        (void)close(fd); /* one too many */
+}
+
+int cli_main(const cli_program *program, int argc, char **argv)
+{
+    cli c = { .program = program,
+              .args = { .argc = argc, .argv = (const char *const *)argv, .at = 1, .tables = { program->options } } };
+    cli_terminal terminal;
+    vh_error err = { 0 }, flush_err = { 0 };
+    int code = CLI_EXIT_FAILURE, rc;
+
+    open_standard_descriptors();
+    terminal = cli_terminal_of(stderr);
+    cli_console_init(&c.console, stderr, &terminal);
+    rc = vh_config_new(&c.config, &err);
+    if (rc == 0)
+        rc = vh_cancel_new(&c.cancel, &err);
+    if (rc == 0)
+        rc = cli_parser_init(&c.args, &err);
+    c.args.config = c.config;
+    if (rc == 0) {
+        cli_interrupt_install(c.cancel);
+        code = dispatch(&c, &err);
+    } else {
+        cli_print_error(&c, &err);
+    }
+    if (flush_output(&flush_err) && code == CLI_EXIT_OK) {
+        cli_print_error(&c, &flush_err);
+        code = CLI_EXIT_FAILURE;
+    }
+    cli_parser_fini(&c.args);
+    vh_config_free(c.config);
+    cli_console_fini(&c.console);
+    /* the cancel token stays: a signal may come until the very end */
+    return code;
+}
