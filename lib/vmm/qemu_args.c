@@ -83,8 +83,9 @@ static void add_devices(vh__qemu_args *a, const vh__vmm_config *c)
     add(a, "-drive",
         vh__strf("id=root,if=none,format=raw,readonly=on,file.driver=file,file.locking=off,file.filename=%s", rootfs));
     add(a, "-device", strdup("virtio-blk-device,drive=root"));
+    /* nobody has to learn where a clone's address went: its neighbours' entries are permanent */
     add(a, "-netdev", vh__strf("tap,id=net,fd=%d,vhost=off", QEMU_FD_TAP));
-    add(a, "-device", vh__strf("virtio-net-device,netdev=net,mac=%s", c->guest_mac));
+    add(a, "-device", vh__strf("virtio-net-device,netdev=net,guest_announce=off,mac=%s", c->guest_mac));
 }
 
 /*
