@@ -3,6 +3,7 @@
 #define VHIVE_AGENT_PRIV_H
 
 #include "channel.h"
+#include "clone.h"
 #include "function.h"
 #include "probe.h"
 
@@ -23,6 +24,7 @@ struct agent {
     vh__agent_exited result;
     struct function fn;
     struct probe probe;
+    struct clone clone;
     struct channel ch;
 };
 

@@ -19,21 +19,22 @@ int64_t clone_realtime_ns(void)
     return t.tv_sec * NS_PER_S + t.tv_nsec;
 }
 
-static int seed_kernel(const uint8_t seed[VH_AGENT_SEED], struct fault *f)
+static int seed_kernel(struct clone *c, const uint8_t seed[VH_AGENT_SEED], struct fault *f)
 {
     struct {
         struct rand_pool_info info;
         uint8_t bytes[VH_AGENT_SEED];
     } pool = { .info = { .entropy_count = VH_AGENT_SEED * 8, .buf_size = VH_AGENT_SEED } };
-    int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC), rc;
 
-    if (fd < 0)
+    if (c->random_fd < 0)
+        c->random_fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
+    if (c->random_fd < 0)
         return fault_set(f, "random", "open /dev/urandom: %m");
     memcpy(pool.info.buf, seed, VH_AGENT_SEED);
     /* crediting alone would leave the running generator as it was up to its next reseeding, a minute away */
-    rc = ioctl(fd, RNDADDENTROPY, &pool) < 0 || ioctl(fd, RNDRESEEDCRNG) < 0 ? fault_set(f, "random", "reseed: %m") : 0;
-    (void)close(fd); /* carried no data */
-    return rc;
+    return ioctl(c->random_fd, RNDADDENTROPY, &pool) < 0 || ioctl(c->random_fd, RNDRESEEDCRNG) < 0
+               ? fault_set(f, "random", "reseed: %m")
+               : 0;
 }
 
 static int set_clock(int64_t realtime_ns, struct fault *f)
@@ -54,34 +55,52 @@ int clone_adjust(int64_t delta_ns, struct fault *f)
     return set_clock(then, f);
 }
 
-int clone_refresh(int64_t realtime_ns, const uint8_t seed[VH_AGENT_SEED], struct fault *f)
+int clone_refresh(struct clone *c, int64_t realtime_ns, const uint8_t seed[VH_AGENT_SEED], struct fault *f)
 {
     if (realtime_ns != 0 && set_clock(realtime_ns, f) < 0)
         return -1;
-    return seed_kernel(seed, f);
+    return seed_kernel(c, seed, f);
 }
 
-static int write_env(const vh__agent_list *env, struct fault *f)
+static int write_env(struct clone *c, const vh__agent_list *env, struct fault *f)
 {
     const char *first = env->n ? env->v[0] : "";
     size_t n = 0;
 
+    if (!env->n && !c->has_env)
+        return 0;
     /* the strings of a decoded list lie one behind the other, each with its NUL: just what the file holds */
     if (env->n)
         n = (size_t)(env->v[env->n - 1] + strlen(env->v[env->n - 1]) + 1 - first);
-    return file_replace(VHIVE_RUN_DIR "/env", first, n, 0644) < 0
-               ? fault_set(f, "clone", "write %s: %m", VHIVE_RUN_DIR "/env")
-               : 0;
+    if (file_replace(VHIVE_RUN_DIR "/env", first, n, 0644) < 0)
+        return fault_set(f, "clone", "write %s: %m", VHIVE_RUN_DIR "/env");
+    c->has_env = env->n > 0;
+    return 0;
 }
 
-int clone_publish(uint64_t generation, const vh__agent_list *env, struct fault *f)
+/* In place, by one write: generations of clones have as many digits as each other, so no reader sees half of one. */
+static int write_generation(struct clone *c, uint64_t generation, struct fault *f)
 {
     char text[24];
     int n = snprintf(text, sizeof(text), "%llu\n", (unsigned long long)generation);
 
-    if (write_env(env, f) < 0)
-        return -1;
-    if (file_replace(VHIVE_RUN_DIR "/generation", text, (size_t)n, 0644) < 0)
-        return fault_set(f, "clone", "write %s: %m", VHIVE_RUN_DIR "/generation");
-    return 0;
+    return pwrite(c->generation_fd, text, (size_t)n, 0) != n
+               ? fault_set(f, "clone", "write %s: %m", VHIVE_RUN_DIR "/generation")
+               : 0;
+}
+
+int clone_prepare(struct clone *c, struct fault *f)
+{
+    static const vh__agent_list none;
+
+    c->has_env = true; /* so that the file is made */
+    c->generation_fd = open(VHIVE_RUN_DIR "/generation", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (c->generation_fd < 0)
+        return fault_set(f, "clone", "make %s: %m", VHIVE_RUN_DIR "/generation");
+    return write_env(c, &none, f) < 0 ? -1 : write_generation(c, 0, f);
+}
+
+int clone_publish(struct clone *c, uint64_t generation, const vh__agent_list *env, struct fault *f)
+{
+    return write_env(c, env, f) < 0 ? -1 : write_generation(c, generation, f);
 }

@@ -5,6 +5,15 @@
 #include "agent.h"
 #include "util.h"
 
+/*
+ * What is kept open and known for the next restore, which has to be quick: under an emulating VMM each system call that
+ * a clone makes for the first time costs the translation of all of its code.
+ */
+struct clone {
+    int random_fd, generation_fd; /* -1: not open yet */
+    bool has_env;                 /* /run/vhive/env is not empty */
+};
+
 /** CLOCK_REALTIME. */
 int64_t clone_realtime_ns(void);
 
@@ -12,9 +21,12 @@ int64_t clone_realtime_ns(void);
 int clone_adjust(int64_t delta_ns, struct fault *f);
 
 /** Sets the clock and credits |seed| to the kernel's generator, which starts anew from it. 0 or -1 with |f|. */
-int clone_refresh(int64_t realtime_ns, const uint8_t seed[VH_AGENT_SEED], struct fault *f);
+int clone_refresh(struct clone *c, int64_t realtime_ns, const uint8_t seed[VH_AGENT_SEED], struct fault *f);
+
+/** Makes /run/vhive/{env,generation} for the original, whose generation is 0. */
+int clone_prepare(struct clone *c, struct fault *f);
 
 /** Writes /run/vhive/env, then /run/vhive/generation: who sees the new generation sees its environment. */
-int clone_publish(uint64_t generation, const vh__agent_list *env, struct fault *f);
+int clone_publish(struct clone *c, uint64_t generation, const vh__agent_list *env, struct fault *f);
 
 #endif

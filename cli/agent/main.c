@@ -256,7 +256,7 @@ int main(void)
         say("runs as PID 1 of a guest only");
         return 1;
     }
-    a.fn.streams[0].fd = a.fn.streams[1].fd = a.probe.fd = -1;
+    a.fn.streams[0].fd = a.fn.streams[1].fd = a.probe.fd = a.clone.random_fd = a.clone.generation_fd = -1;
     if (begin(&a, &f) < 0)
         say("%s: %s", f.stage, f.text);
     else

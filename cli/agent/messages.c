@@ -5,9 +5,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-#include "clone.h"
 #include "mounts.h"
 #include "net.h"
+#include "settle.h"
 
 void messages_fault(struct agent *a, const struct fault *f)
 {
@@ -20,13 +20,11 @@ void messages_fault(struct agent *a, const struct fault *f)
 /* The guest's part of START: everything but the function. */
 static int set_up(struct agent *a, const vh__agent_start *s, struct fault *f)
 {
-    static const vh__agent_list none;
-
     a->stop_signal = s->stop_signal ? s->stop_signal : SIGTERM;
-    if (clone_refresh(s->realtime_ns, s->seed, f) < 0 || net_configure(s, f) < 0 ||
+    if (clone_refresh(&a->clone, s->realtime_ns, s->seed, f) < 0 || net_configure(s, f) < 0 ||
         mounts_enter_root(s->tmpfs_bytes, f) < 0 || net_write_files(s, f) < 0)
         return -1;
-    return clone_publish(0, &none, f);
+    return clone_prepare(&a->clone, f);
 }
 
 static int start(struct agent *a, const vh__agent_start *s, struct fault *f)
@@ -79,7 +77,8 @@ static void handle_restored(struct agent *a, const vh__agent_restored *r)
     struct fault f;
 
     a->generation = r->generation;
-    if (clone_refresh(r->realtime_ns, r->seed, &f) < 0 || clone_publish(r->generation, &r->env, &f) < 0)
+    if (clone_refresh(&a->clone, r->realtime_ns, r->seed, &f) < 0 ||
+        clone_publish(&a->clone, r->generation, &r->env, &f) < 0)
         messages_fault(a, &f);
     a->quiesced = false;
     pong(a);
@@ -114,6 +113,7 @@ static void handle(struct agent *a, const vh__agent_msg *m)
         handle_start(a, &m->start);
         break;
     case VH_AGENT_QUIESCE:
+        settle();
         agent_pump_output(a); /* else every clone would say it again */
         a->quiesced = true;
         (void)channel_send(&a->ch, &(vh__agent_msg){ .type = VH_AGENT_QUIESCED }); /* room: as for pong() */
