@@ -92,7 +92,7 @@ static int probe_kvm(void)
 int main(int argc, char **argv)
 {
     struct shim s = { .control = VH_SHIM_FD, .out = { { .fd = -1 }, { .fd = -1 } }, .memfd = -1, .memory_fd = -1,
-                      .leases = { -1, -1 } };
+                      .uffd_sock = -1, .leases = { -1, -1 } };
     int rc;
 
     if (argc == 2 && strcmp(argv[1], "--probe-kvm") == 0)

@@ -45,37 +45,37 @@ static int make_memfd(struct shim *s, uint32_t mib, vh_error *err)
     return 0;
 }
 
-/* Receives the VMM's userfaultfd and starts to serve it. */
-static int start_pager(struct shim *s, const vh__wait *w, const vh__shim_spawn *sp, int sock, vh_error *err)
+/* Receives the VMM's userfaultfd, as soon as it has mapped its memory, and starts to serve it. */
+static int start_pager(struct shim *s, const vh__wait *w, const vh__shim_bind *b, vh_error *err)
 {
     vh__wait soon = vh__wait_within(w, HANDSHAKE_MS);
     vh__regions regions;
     vh_auto_fd int uffd = -1;
-    vh__pager_mode mode = sp->replay ? VH_PAGER_REPLAY : sp->record ? VH_PAGER_RECORD : VH_PAGER_LAZY;
-    uint64_t size = (uint64_t)sp->vmm.memory_mib << 20;
-    int rc = vh__handshake_recv(sock, &soon, size, &uffd, &regions, err);
+    vh__pager_mode mode = b->replay ? VH_PAGER_REPLAY : b->record ? VH_PAGER_RECORD : VH_PAGER_LAZY;
+    int rc = vh__handshake_recv(s->uffd_sock, &soon, s->memory_bytes, &uffd, &regions, err);
 
     if (rc == VH_EPROTOCOL && vh__vmm_explain(s->vmm, -EPIPE, err) == VH_EVMM)
         return VH_EVMM; /* it died before it could say anything */
     if (rc)
         return vh_error_wrap(err, rc, "hand-over of QEMU's memory");
-    rc = vh__pager_start(&(vh__pager_options){ .uffd = uffd, .memory_fd = s->memory_fd, .memory_size = size,
+    rc = vh__pager_start(&(vh__pager_options){ .uffd = uffd, .memory_fd = s->memory_fd, .memory_size = s->memory_bytes,
                                                .regions = &regions, .mode = mode,
-                                               .fetch = sp->replay ? s->fetch : NULL },
+                                               .fetch = b->replay ? s->fetch : NULL },
                          &s->pager, err);
     if (rc)
         return rc;
     (void)vh_steal_fd(&uffd); /* the pager's now */
-    if (sp->replay)
+    if (b->replay)
         s->fetch = NULL; /* likewise */
+    vh__fd_close(&s->uffd_sock);
     return 0;
 }
 
-static int spawn_uffd(struct shim *s, const vh__wait *w, const vh__vmm_ops *ops, vh__shim_spawn *sp, vh_error *err)
+static int spawn_uffd(struct shim *s, const vh__vmm_ops *ops, vh__vmm_config *c, vh_error *err)
 {
     vh_auto_fd int dev = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
-    vh_auto_fd int ours = -1, theirs = -1;
-    int pair[2], rc;
+    vh_auto_fd int theirs = -1; /* closed when it has its copy, so that a VMM that dies closes the pair */
+    int pair[2];
 
     if (dev < 0)
         return vh_error_set(err, VH_EMISSING,
@@ -84,33 +84,35 @@ static int spawn_uffd(struct shim *s, const vh__wait *w, const vh__vmm_ops *ops,
                             strerror(errno));
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return vh_error_set(err, -errno, "userfaultfd handshake: socket pair");
-    ours = pair[0];
+    s->uffd_sock = pair[0];
     theirs = pair[1];
-    sp->vmm.uffd_dev = dev;
-    sp->vmm.uffd_sock = theirs;
-    rc = set_ws_identity(s, sp->snapshot, (uint64_t)sp->vmm.memory_mib << 20, err);
-    if (rc == 0)
-        rc = vh__vmm_spawn(ops, &sp->vmm, &s->vmm, err);
-    vh__fd_close(&theirs); /* so that a VMM that dies closes the pair */
-    return rc ? rc : start_pager(s, w, sp, ours, err);
+    c->uffd_dev = dev;
+    c->uffd_sock = theirs;
+    return vh__vmm_spawn(ops, c, &s->vmm, err);
 }
 
-static int spawn_vmm(struct shim *s, const vh__wait *w, const vh__vmm_ops *ops, vh__shim_spawn *sp, vh_error *err)
+static int connect_vmm(struct shim *s, const vh__wait *w, vh_error *err)
 {
-    int rc;
+    int rc = s->connected ? 0 : s->vmm->ops->connect(s->vmm, w, err);
 
-    switch (sp->vmm.memory) {
-    case VH_VMM_MEMORY_SHARED:
-        rc = make_memfd(s, sp->vmm.memory_mib, err);
-        sp->vmm.memory_fd = s->memfd;
-        break;
-    case VH_VMM_MEMORY_UFFD:
-        return spawn_uffd(s, w, ops, sp, err);
-    default:
-        rc = 0;
-        sp->vmm.memory_fd = s->memory_fd;
-    }
-    return rc ? rc : vh__vmm_spawn(ops, &sp->vmm, &s->vmm, err);
+    s->connected |= rc == 0;
+    return rc;
+}
+
+/* A VMM whose page faults are served later cannot be waited for yet. */
+static int spawn_vmm(struct shim *s, const vh__wait *w, const vh__vmm_ops *ops, vh__vmm_config *c, vh_error *err)
+{
+    int rc = 0;
+
+    s->memory_bytes = (uint64_t)c->memory_mib << 20;
+    if (c->memory == VH_VMM_MEMORY_UFFD)
+        return spawn_uffd(s, ops, c, err);
+    if (c->memory == VH_VMM_MEMORY_SHARED)
+        rc = make_memfd(s, c->memory_mib, err);
+    c->memory_fd = c->memory == VH_VMM_MEMORY_SHARED ? s->memfd : s->memory_fd;
+    if (rc == 0)
+        rc = vh__vmm_spawn(ops, c, &s->vmm, err);
+    return rc ? rc : connect_vmm(s, w, err);
 }
 
 static void take_fd(vh__shim_message *m, const char *name, int *to)
@@ -123,13 +125,20 @@ static void take_fd(vh__shim_message *m, const char *name, int *to)
     *to = fd;
 }
 
+static void take_common_fds(struct shim *s, vh__shim_message *m)
+{
+    take_fd(m, "memory", &s->memory_fd);
+    take_fd(m, "stdout", &s->out[0].fd);
+    take_fd(m, "stderr", &s->out[1].fd);
+}
+
 int memory_spawn(struct shim *s, const vh__wait *w, vh__shim_message *m, vh_error *err)
 {
     vh_auto_fd int tap = vh__shim_take_fd(m, "tap");
     vh_auto_fd int netns = vh__shim_take_fd(m, "netns");
-    vh__shim_spawn sp;
+    vh__vmm_config c;
     const vh__vmm_ops *ops;
-    int rc = vh__shim_spawn_decode(m->json, &sp, err);
+    int rc = vh__shim_spawn_decode(m->json, &c, err);
 
     if (rc == 0)
         rc = vh__vmm_backend("qemu", &ops, err);
@@ -137,19 +146,48 @@ int memory_spawn(struct shim *s, const vh__wait *w, vh__shim_message *m, vh_erro
         return rc;
     if (s->vmm || tap < 0 || netns < 0)
         return vh_error_set(err, VH_EPROTOCOL, "spawn: a second VM, or no network");
-    take_fd(m, "memory", &s->memory_fd);
-    take_fd(m, "stdout", &s->out[0].fd);
-    take_fd(m, "stderr", &s->out[1].fd);
+    take_common_fds(s, m);
     take_fd(m, "lease", &s->leases[0]);
     take_fd(m, "journal", &s->leases[1]);
-    sp.vmm.tap_fd = tap;
-    sp.vmm.netns_fd = netns;
+    c.tap_fd = tap;
+    c.netns_fd = netns;
     s->guest = (struct guest){ 0 };
     s->said.total = 0;
     vh__agent_decoder_init(s->agent, VH_AGENT_FROM_GUEST);
-    rc = spawn_vmm(s, w, ops, &sp, err);
+    rc = spawn_vmm(s, w, ops, &c, err);
+    if (rc)
+        memory_release(s);
+    return rc;
+}
+
+int memory_connect(struct shim *s, const vh__wait *w, vh_error *err)
+{
+    int rc = connect_vmm(s, w, err);
+
+    if (rc)
+        memory_release(s);
+    return rc;
+}
+
+/* Pages first: from here on the VMM may wait for one before it answers. */
+int memory_bind(struct shim *s, const vh__wait *w, vh__shim_message *m, vh_error *err)
+{
+    vh_auto_fd int rootfs = vh__shim_take_fd(m, "rootfs");
+    vh__shim_bind b;
+    int rc = vh__shim_bind_decode(m->json, &b, err);
+
+    if (rc)
+        return rc;
+    take_common_fds(s, m);
+    if (s->uffd_sock < 0 || s->memory_fd < 0 || rootfs < 0)
+        return vh_error_set(err, VH_EPROTOCOL, "bind: a second time, or no memory, or no disk");
+    rc = set_ws_identity(s, b.snapshot, s->memory_bytes, err);
     if (rc == 0)
-        rc = ops->connect(s->vmm, w, err);
+        rc = start_pager(s, w, &b, err);
+    if (rc == 0)
+        rc = connect_vmm(s, w, err);
+    if (rc == 0)
+        rc = s->vmm->ops->attach(s->vmm, w, rootfs, err);
     if (rc)
         memory_release(s);
     return rc;
@@ -206,54 +244,6 @@ int memory_record(struct shim *s, vh__shim_message *m, cJSON *answer, vh_error *
     return 0;
 }
 
-/* Value of "KEY: N" in the text of a /proc file, 0 if it is not there. */
-static uint64_t proc_value(const char *text, const char *key)
-{
-    const char *p = text ? strstr(text, key) : NULL;
-
-    return p ? strtoull(p + strlen(key), NULL, 10) : 0;
-}
-
-/* A value of a process; 0 means this one, whose pid in /proc is not the one it sees itself. */
-static uint64_t read_proc(pid_t pid, const char *file, const char *key)
-{
-    vh_auto_free char *path = pid ? vh__strf("/proc/%d/%s", (int)pid, file) : vh__strf("/proc/self/%s", file);
-    vh_auto_buf vh__buf text = { 0 };
-
-    return path && vh__file_read(path, 65536, &text, NULL) == 0 ? proc_value(text.data, key) : 0;
-}
-
-/* The VMM's pid in the namespace that /proc is mounted for, which is not ours; its pidfd knows it. */
-static pid_t host_pid(const vh__vmm *v)
-{
-    vh_auto_free char *path = vh__strf("/proc/self/fdinfo/%d", v->process.pidfd);
-    vh_auto_buf vh__buf text = { 0 };
-
-    return path && vh__file_read(path, 4096, &text, NULL) == 0 ? (pid_t)proc_value(text.data, "Pid:") : 0;
-}
-
-int memory_stats(struct shim *s, cJSON *answer, vh_error *err)
-{
-    vh__pager_stats st = { 0 };
-    pid_t pid;
-    bool ok;
-
-    if (!s->vmm)
-        return vh_error_set(err, VH_ESTATE, "the VM has ended");
-    if (s->pager)
-        vh__pager_stats_get(s->pager, &st);
-    pid = host_pid(s->vmm);
-    ok = cJSON_AddNumberToObject(answer, "faults", (double)st.faults) &&
-         cJSON_AddNumberToObject(answer, "residual_faults", (double)st.residual) &&
-         cJSON_AddNumberToObject(answer, "ws_pages", (double)st.ws_pages) &&
-         cJSON_AddNumberToObject(answer, "installed_pages", (double)(st.installed_pages + st.installed_zeros)) &&
-         cJSON_AddNumberToObject(answer, "bytes_read",
-                                 (double)(read_proc(pid, "io", "read_bytes: ") +
-                                          read_proc(0, "io", "read_bytes: "))) &&
-         cJSON_AddNumberToObject(answer, "vmm_pss_kib", (double)read_proc(pid, "smaps_rollup", "Pss:"));
-    return ok ? 0 : vh_error_set(err, -ENOMEM, "answer");
-}
-
 void memory_release(struct shim *s)
 {
     vh__vmm_free(s->vmm); /* first: nobody may fault while the pager goes */
@@ -266,4 +256,6 @@ void memory_release(struct shim *s)
     s->ws_id = (vh__ws_identity){ 0 };
     vh__fd_close(&s->memfd);
     vh__fd_close(&s->memory_fd);
+    vh__fd_close(&s->uffd_sock);
+    s->connected = false;
 }

@@ -53,6 +53,16 @@ static int op_spawn(struct request *r, vh_error *err)
     return memory_spawn(r->s, &r->wait, r->m, err);
 }
 
+static int op_connect(struct request *r, vh_error *err)
+{
+    return memory_connect(r->s, &r->wait, err);
+}
+
+static int op_bind(struct request *r, vh_error *err)
+{
+    return memory_bind(r->s, &r->wait, r->m, err);
+}
+
 static int op_hello(struct request *r, vh_error *err)
 {
     int rc = shim_pump(r->s, &r->wait, said_hello, "first word of the agent", err);
@@ -192,7 +202,8 @@ static const struct op {
     int (*run)(struct request *r, vh_error *err);
     bool needs_vm;
 } ops[] = {
-    { "fetch", op_fetch, false }, { "spawn", op_spawn, false },         { "hello", op_hello, true },
+    { "fetch", op_fetch, false }, { "spawn", op_spawn, false },         { "connect", op_connect, true },
+    { "bind", op_bind, true },    { "hello", op_hello, true },
     { "start", op_start, true },  { "save", op_save, true },            { "load", op_load, true },
     { "installed", op_installed, true }, { "resume", op_resume, true }, { "tell", op_tell, true },
     { "stats", op_stats, true },  { "record", op_record, true },        { "stop", op_stop, true },

@@ -44,6 +44,9 @@ struct shim {
     vh__pager *pager;      /* NULL: page faults are the kernel's */
     vh__ws_identity ws_id; /* snapshot is on the heap */
     int memory_fd;         /* the snapshot's, while there is a pager */
+    uint64_t memory_bytes; /* of the guest */
+    int uffd_sock;         /* on which the VMM hands over its userfaultfd; -1 when that is done, or is not to be */
+    bool connected;        /* the VMM has answered */
     int leases[2];         /* held only so that their locks live as long as the VM */
     bool exit_told;
 };
@@ -69,11 +72,15 @@ VH_MUST_CHECK int guest_send(struct shim *s, const vh__wait *w, const void *fram
 /** memory.c: the VMM with its memory, and what serves it. */
 VH_MUST_CHECK int memory_fetch(struct shim *s, vh__shim_message *m, vh_error *err);
 VH_MUST_CHECK int memory_spawn(struct shim *s, const vh__wait *w, vh__shim_message *m, vh_error *err);
+VH_MUST_CHECK int memory_connect(struct shim *s, const vh__wait *w, vh_error *err);
+VH_MUST_CHECK int memory_bind(struct shim *s, const vh__wait *w, vh__shim_message *m, vh_error *err);
 VH_MUST_CHECK int memory_record(struct shim *s, vh__shim_message *m, cJSON *answer, vh_error *err);
 VH_MUST_CHECK int memory_installed(struct shim *s, const vh__wait *w, cJSON *answer, vh_error *err);
-VH_MUST_CHECK int memory_stats(struct shim *s, cJSON *answer, vh_error *err);
 /** Kills the VMM and frees what served it; the shim is as at its start. */
 void memory_release(struct shim *s);
+
+/** stats.c */
+VH_MUST_CHECK int memory_stats(struct shim *s, cJSON *answer, vh_error *err);
 
 /** requests.c: carries out one request and answers it. Fails only when the socket does. */
 VH_MUST_CHECK int request_serve(struct shim *s, vh__shim_message *m, vh_error *err);

@@ -90,6 +90,30 @@ VH_API VH_MUST_CHECK int vh_vm_run(vh_vms *vms, const vh_run_options *opts, cons
 VH_API VH_MUST_CHECK int vh_vm_snapshot_create(vh_vms *vms, const vh_run_options *opts, bool again,
                                                const vh_call *call, char *id, vh_error *err);
 
+/**
+ * Shells: VMMs that were started ahead and wait, each with its network and shim, to be bound to a snapshot. A restore by
+ * uffd or reap whose machine is the same takes one if there is one; the start of the VMM, a third of a cold start
+ * under TCG, then lies before the request. They are not replaced by themselves: fill up again when there is time.
+ */
+typedef struct vh_shells_options {
+    size_t size;         /**< sizeof(vh_shells_options) */
+    uint32_t count;      /**< how many of this machine shall wait; each takes an address and some 40 MiB */
+    uint32_t memory_mib; /**< as in vh_run_options, like the next two */
+    uint32_t cpus;
+    const char *accel;
+} vh_shells_options;
+
+#define VH_SHELLS_OPTIONS_INIT { .size = sizeof(vh_shells_options) }
+
+/**
+ * Makes as many shells as lack to |opts->count|, and returns when they wait. Default deadline: that of a restore.
+ * Errors as vh_vm_run(); those that were made stay.
+ */
+VH_API VH_MUST_CHECK int vh_vms_shells_fill(vh_vms *vms, const vh_shells_options *opts, const vh_call *call,
+                                            vh_error *err);
+/** Ends all shells that wait; freeing the host does so too. */
+VH_API void vh_vms_shells_end(vh_vms *vms);
+
 /** Ids and addresses; borrowed, valid for the life of |vm|. */
 VH_API const char *vh_vm_id(const vh_vm *vm);
 VH_API const char *vh_vm_address(const vh_vm *vm); /**< IPv4 address, reachable from the host */

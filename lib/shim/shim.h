@@ -9,8 +9,11 @@
  *
  *   op           descriptors, members                         does
  *   fetch        dir; snapshot, memory_bytes                  starts reading the working set
- *   spawn        tap, netns, [memory], [stdout, stderr],      starts the VMM; with memory "uffd" serves its page faults
- *                [lease, journal]; see vh__shim_spawn_*
+ *   spawn        tap, netns, [lease, journal];                starts the VMM; unless its memory is "uffd" it gets its
+ *                [memory, stdout, stderr]; vh__shim_spawn_*   memory and disk now, and has answered when this returns
+ *   connect                                                   waits until a VMM with memory "uffd" answers
+ *   bind         memory, rootfs, [stdout, stderr];            makes a VMM with memory "uffd" the clone of a snapshot:
+ *                snapshot, record, replay                     serves its page faults, gives it its disk
  *   hello                                                     waits for the agent's first word
  *   start        payload START                                starts the function, waits until it is ready
  *   save         vmstate                                      quiesces, pauses, saves; answers with descriptor memory
@@ -74,17 +77,20 @@ VH_MUST_CHECK cJSON *vh__shim_error(int code, const vh_error *err);
 /** 0 when |m| says ok, else its code with its message in |err|. */
 VH_MUST_CHECK int vh__shim_result(const vh__shim_message *m, vh_error *err);
 
-/** How the engine is to serve memory, beside the VMM's configuration. */
-typedef struct vh__shim_spawn {
-    vh__vmm_config vmm;   /* strings are borrowed from the message once decoded; descriptors are not in it */
-    const char *snapshot; /* whom its working set belongs to; NULL when booting */
+/** {"op": "spawn", ...} of |c|, whose descriptors are not in it; NULL when out of memory. */
+VH_MUST_CHECK cJSON *vh__shim_spawn_encode(const vh__vmm_config *c);
+/** Reads |j| into |c|, whose strings borrow from |j|. VH_EPROTOCOL for what is missing or out of range. */
+VH_MUST_CHECK int vh__shim_spawn_decode(const cJSON *j, vh__vmm_config *c, vh_error *err);
+
+/** How memory is to be served, in {"op": "bind", ...}. */
+typedef struct vh__shim_bind {
+    const char *snapshot; /* whom the working set belongs to; borrowed from the message once decoded */
     bool record;          /* note the pages in order of first touch */
     bool replay;          /* install what "fetch" read */
-} vh__shim_spawn;
+} vh__shim_bind;
 
-/** {"op": "spawn", ...} of |s|; NULL when out of memory. */
-VH_MUST_CHECK cJSON *vh__shim_spawn_encode(const vh__shim_spawn *s);
-/** Reads |j| into |s|, whose strings borrow from |j|. VH_EPROTOCOL for what is missing or out of range. */
-VH_MUST_CHECK int vh__shim_spawn_decode(const cJSON *j, vh__shim_spawn *s, vh_error *err);
+/** As for "spawn". */
+VH_MUST_CHECK cJSON *vh__shim_bind_encode(const vh__shim_bind *b);
+VH_MUST_CHECK int vh__shim_bind_decode(const cJSON *j, vh__shim_bind *b, vh_error *err);
 
 #endif

@@ -13,7 +13,7 @@ static const struct {
     bool optional;
 } strings[] = {
     { "binary", offsetof(vh__vmm_config, binary), false },   { "accel", offsetof(vh__vmm_config, accel), false },
-    { "run_dir", offsetof(vh__vmm_config, run_dir), false }, { "rootfs", offsetof(vh__vmm_config, rootfs), false },
+    { "run_dir", offsetof(vh__vmm_config, run_dir), false }, { "rootfs", offsetof(vh__vmm_config, rootfs), true },
     { "kernel", offsetof(vh__vmm_config, kernel), true },    { "initramfs", offsetof(vh__vmm_config, initramfs), true },
     { "cmdline", offsetof(vh__vmm_config, cmdline), true },  { "guest_mac", offsetof(vh__vmm_config, guest_mac), false },
     { "preload", offsetof(vh__vmm_config, preload), true },
@@ -24,25 +24,21 @@ static const char **string_at(const vh__vmm_config *c, size_t i)
     return (const char **)(void *)((char *)c + strings[i].offset);
 }
 
-cJSON *vh__shim_spawn_encode(const vh__shim_spawn *s)
+cJSON *vh__shim_spawn_encode(const vh__vmm_config *c)
 {
     vh_auto_json cJSON *j = cJSON_CreateObject();
     bool ok = cJSON_AddStringToObject(j, "op", "spawn") != NULL;
 
     for (size_t i = 0; i < VH_ARRAY_LEN(strings); i++) {
-        const char *value = *string_at(&s->vmm, i);
+        const char *value = *string_at(c, i);
 
         if (value)
             ok = cJSON_AddStringToObject(j, strings[i].key, value) && ok;
     }
-    ok = cJSON_AddNumberToObject(j, "memory_mib", s->vmm.memory_mib) && ok;
-    ok = cJSON_AddNumberToObject(j, "cpus", s->vmm.cpus) && ok;
-    ok = cJSON_AddNumberToObject(j, "uid", s->vmm.uid) && ok;
-    ok = cJSON_AddStringToObject(j, "memory", memory_names[s->vmm.memory]) && ok;
-    ok = cJSON_AddBoolToObject(j, "record", s->record) && ok;
-    ok = cJSON_AddBoolToObject(j, "replay", s->replay) && ok;
-    if (s->snapshot)
-        ok = cJSON_AddStringToObject(j, "snapshot", s->snapshot) && ok;
+    ok = cJSON_AddNumberToObject(j, "memory_mib", c->memory_mib) && ok;
+    ok = cJSON_AddNumberToObject(j, "cpus", c->cpus) && ok;
+    ok = cJSON_AddNumberToObject(j, "uid", c->uid) && ok;
+    ok = cJSON_AddStringToObject(j, "memory", memory_names[c->memory]) && ok;
     return ok ? vh_steal_ptr(j) : NULL;
 }
 
@@ -72,27 +68,47 @@ static int decode_memory(const cJSON *j, vh__vmm_memory *out, vh_error *err)
     return vh_error_set(err, VH_EPROTOCOL, "spawn: memory '%s': unknown", name);
 }
 
-int vh__shim_spawn_decode(const cJSON *j, vh__shim_spawn *s, vh_error *err)
+int vh__shim_spawn_decode(const cJSON *j, vh__vmm_config *c, vh_error *err)
 {
-    vh__shim_spawn d = { .snapshot = vh__json_str_or(j, "snapshot", NULL),
-                         .record = vh__json_bool_or(j, "record", false),
-                         .replay = vh__json_bool_or(j, "replay", false) };
+    vh__vmm_config d = { 0 };
     int rc;
 
     for (size_t i = 0; i < VH_ARRAY_LEN(strings); i++) {
-        *string_at(&d.vmm, i) = vh__json_str_or(j, strings[i].key, NULL);
-        if (!*string_at(&d.vmm, i) && !strings[i].optional)
+        *string_at(&d, i) = vh__json_str_or(j, strings[i].key, NULL);
+        if (!*string_at(&d, i) && !strings[i].optional)
             return vh_error_set(err, VH_EPROTOCOL, "spawn: \"%s\" is missing", strings[i].key);
     }
-    rc = decode_memory(j, &d.vmm.memory, err);
+    rc = decode_memory(j, &d.memory, err);
+    if (rc == 0 && !d.rootfs != (d.memory == VH_VMM_MEMORY_UFFD))
+        rc = vh_error_set(err, VH_EPROTOCOL, "spawn: \"rootfs\" goes with every memory but \"uffd\"");
     if (rc == 0)
-        rc = decode_number(j, "memory_mib", 1, 1U << 20, &d.vmm.memory_mib, err);
+        rc = decode_number(j, "memory_mib", 1, 1U << 20, &d.memory_mib, err);
     if (rc == 0)
-        rc = decode_number(j, "cpus", 1, 255, &d.vmm.cpus, err);
+        rc = decode_number(j, "cpus", 1, 255, &d.cpus, err);
     if (rc == 0)
-        rc = decode_number(j, "uid", 1, 0x7fffffff, &d.vmm.uid, err);
+        rc = decode_number(j, "uid", 1, 0x7fffffff, &d.uid, err);
     if (rc)
         return rc;
-    *s = d;
+    *c = d;
+    return 0;
+}
+
+cJSON *vh__shim_bind_encode(const vh__shim_bind *b)
+{
+    vh_auto_json cJSON *j = cJSON_CreateObject();
+    bool ok = cJSON_AddStringToObject(j, "op", "bind") && cJSON_AddStringToObject(j, "snapshot", b->snapshot) &&
+              cJSON_AddBoolToObject(j, "record", b->record) && cJSON_AddBoolToObject(j, "replay", b->replay);
+
+    return ok ? vh_steal_ptr(j) : NULL;
+}
+
+int vh__shim_bind_decode(const cJSON *j, vh__shim_bind *b, vh_error *err)
+{
+    const char *snapshot = vh__json_str_or(j, "snapshot", NULL);
+
+    if (!snapshot)
+        return vh_error_set(err, VH_EPROTOCOL, "bind: \"snapshot\" is missing");
+    *b = (vh__shim_bind){ .snapshot = snapshot, .record = vh__json_bool_or(j, "record", false),
+                          .replay = vh__json_bool_or(j, "replay", false) };
     return 0;
 }

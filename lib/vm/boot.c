@@ -8,12 +8,7 @@
 
 static int step_spawn(void *ctx, const vh__wait *w, vh_error *err)
 {
-    vh_vm *vm = ctx;
-    int rc = vh__vm_spawn(vm, w, VH_VMM_MEMORY_SHARED, err);
-
-    if (rc == 0)
-        vh__output_given(&vm->output);
-    return rc;
+    return vh__vm_spawn(ctx, w, VH_VMM_MEMORY_SHARED, err);
 }
 
 static int await_hello(vh_vm *vm, const vh__wait *w, vh_error *err)

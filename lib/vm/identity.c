@@ -76,6 +76,7 @@ static int merge_env(struct spec *s, const char *const *image, const char *const
     return 0;
 }
 
+/* What VMM and processor cannot do is told before anything is started. */
 static int check_machine(const struct spec *s, vh_error *err)
 {
     if (s->memory_mib < MEMORY_MIN_MIB || s->memory_mib > (64U << 10))
@@ -84,9 +85,6 @@ static int check_machine(const struct spec *s, vh_error *err)
                             s->memory_mib, MEMORY_MIN_MIB);
     if (s->cpus < 1 || s->cpus > 32)
         return vh_error_set(err, VH_EINVALID, "%u CPUs: must be 1 to 32", s->cpus);
-    if (s->port == 0)
-        return vh_error_set(err, VH_EINVALID,
-                            "the image exposes no TCP port, so readiness cannot be seen; name it by --port");
     return 0;
 }
 
@@ -149,11 +147,19 @@ static int make_identity(struct spec *s, vh_error *err)
     return ok ? vh__snapshot_key(j, s->key, err) : vh_error_set(err, -ENOMEM, "identity of the snapshot");
 }
 
-static int find_vmm(vh_vm *vm, const vh__wait *w, vh_error *err)
+int vh__spec_machine(vh_vm *vm, const vh__wait *w, vh_error *err)
 {
+    const vh__vms_options *d = &vm->vms->o;
     struct spec *s = &vm->spec;
     int rc;
 
+    if (s->qemu)
+        return 0; /* known from an earlier flow of this run */
+    s->memory_mib = vm->o.memory_mib ? vm->o.memory_mib : d->memory_mib;
+    s->cpus = vm->o.cpus ? vm->o.cpus : d->cpus;
+    rc = check_machine(s, err);
+    if (rc)
+        return rc;
     s->qemu = vh__path_find_program(vm->vms->o.qemu);
     if (!s->qemu)
         return vh_error_set(err, VH_EMISSING,
@@ -165,31 +171,31 @@ static int find_vmm(vh_vm *vm, const vh__wait *w, vh_error *err)
 
 static int open_image(vh_vm *vm, const vh__wait *w, vh_error *err)
 {
+    struct spec *s = &vm->spec;
     vh_call call = { .size = sizeof(call), .timeout_ms = (uint32_t)VH_MAX(1, vh__wait_left_ms(w)),
                      .cancel = w->cancel };
-    int rc = vh_image_open(vm->vms->o.images, vm->o.image, &call, &vm->spec.image, err);
+    int rc = vh_image_open(vm->vms->o.images, vm->o.image, &call, &s->image, err);
 
-    return rc ? rc : vh_image_check_runnable(vm->spec.image, err);
+    if (rc == 0)
+        rc = vh_image_check_runnable(s->image, err);
+    if (rc)
+        return rc;
+    s->port = vm->o.port ? vm->o.port : vh_image_config_get(s->image)->port;
+    return s->port ? 0
+                   : vh_error_set(err, VH_EINVALID,
+                                  "the image exposes no TCP port, so readiness cannot be seen; name it by --port");
 }
 
 int vh__spec_resolve(vh_vm *vm, const vh__wait *w, vh_error *err)
 {
     const vh__vms_options *d = &vm->vms->o;
     struct spec *s = &vm->spec;
-    const vh_image_config *c;
     int rc = open_image(vm, w, err);
 
-    if (rc)
-        return rc;
-    c = vh_image_config_get(s->image);
-    s->port = vm->o.port ? vm->o.port : c->port;
-    s->memory_mib = vm->o.memory_mib ? vm->o.memory_mib : d->memory_mib;
-    s->cpus = vm->o.cpus ? vm->o.cpus : d->cpus;
-    rc = check_machine(s, err);
     if (rc == 0)
-        rc = merge_env(s, c->env, vm->o.env, err);
+        rc = vh__spec_machine(vm, w, err);
     if (rc == 0)
-        rc = find_vmm(vm, w, err);
+        rc = merge_env(s, vh_image_config_get(s->image)->env, vm->o.env, err);
     if (rc == 0)
         rc = vh__guest_prepare(d->guest, w, &s->files, err);
     if (rc == 0)

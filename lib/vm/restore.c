@@ -2,8 +2,12 @@
  * Restoring a snapshot. Network and shim, which every restore needs, are made while image and snapshot are looked at;
  * the read of the working set starts as soon as both are known; the VMM is spawned beside it, and loads while the
  * working set is installed.
+ *
+ * With the engines uffd and reap a VMM is spawned without memory and disk, and is bound to the snapshot afterwards; so
+ * a shell, which somebody has spawned ahead, can take the place of network, shim and VMM.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 
 #include "auto.h"
@@ -22,6 +26,42 @@ static bool not_replaying(const void *ctx)
     const vh_vm *vm = ctx;
 
     return !vm->replay;
+}
+
+static bool serves_faults(const vh_vm *vm)
+{
+    return vm->engine != VH_ENGINE_FILE;
+}
+
+static bool is_shell(const void *ctx)
+{
+    const vh_vm *vm = ctx;
+
+    return vm->shell;
+}
+
+static bool bound_by_spawn(const void *ctx)
+{
+    return !serves_faults(ctx);
+}
+
+static int step_machine(void *ctx, const vh__wait *w, vh_error *err)
+{
+    vh_vm *vm = ctx;
+    int rc = vh__spec_machine(vm, w, err);
+
+    if (rc == 0 && serves_faults(vm))
+        vh__shell_take(vm);
+    return rc;
+}
+
+static void undo_machine(void *ctx)
+{
+    vh_vm *vm = ctx;
+
+    if (vm->shell)
+        vh__vm_release(vm);
+    vm->shell = false;
 }
 
 static int step_open(void *ctx, const vh__wait *w, vh_error *err)
@@ -94,9 +134,23 @@ static int step_fetch(void *ctx, const vh__wait *w, vh_error *err)
 
 static int step_spawn(void *ctx, const vh__wait *w, vh_error *err)
 {
-    vh_vm *vm = ctx;
-    int rc = vh__vm_spawn(vm, w, vm->engine == VH_ENGINE_FILE ? VH_VMM_MEMORY_PRIVATE : VH_VMM_MEMORY_UFFD, err);
+    return vh__vm_spawn(ctx, w, serves_faults(ctx) ? VH_VMM_MEMORY_UFFD : VH_VMM_MEMORY_PRIVATE, err);
+}
 
+static int step_bind(void *ctx, const vh__wait *w, vh_error *err)
+{
+    vh_vm *vm = ctx;
+    const char *path = vh_image_rootfs_path(vm->spec.image);
+    vh_auto_fd int rootfs = open(path, O_RDONLY | O_CLOEXEC);
+    vh__shim_bind b = { .snapshot = vh__snapshot_ws_owner(vm->snap), .record = vm->recording, .replay = vm->replay };
+    int rc = rootfs < 0 ? vh_error_set(err, -errno, "open %s", path) : vh__output_start(&vm->output, err);
+    vh__shim_fd fds[] = { { "memory", vh__snapshot_memory_fd(vm->snap) },
+                          { "rootfs", rootfs },
+                          { "stdout", vm->output.write_fd[0] },
+                          { "stderr", vm->output.write_fd[1] } };
+
+    if (rc == 0)
+        rc = vh__client_call(&vm->client, w, vh__shim_bind_encode(&b), fds, VH_ARRAY_LEN(fds), NULL, NULL, err);
     if (rc == 0)
         vh__output_given(&vm->output);
     return rc;
@@ -164,12 +218,14 @@ static int step_agent(void *ctx, const vh__wait *w, vh_error *err)
 }
 
 static const vh__step restore_steps[] = {
-    { .id = "net-lease", .run = vh__step_net, .undo = vh__undo_net, .background = true },
-    { .id = "shim-spawn", .run = vh__step_shim, .undo = vh__undo_shim, .background = true },
+    { .id = "machine", .run = step_machine, .undo = undo_machine },
+    { .id = "net-lease", .run = vh__step_net, .undo = vh__undo_net, .background = true, .skip = is_shell },
+    { .id = "shim-spawn", .run = vh__step_shim, .undo = vh__undo_shim, .background = true, .skip = is_shell },
     { .id = "resolve", .run = vh__step_resolve },
     { .id = "snapshot-open", .run = step_open, .undo = undo_open },
     { .id = "ws-fetch", .run = step_fetch, .after = { "shim-spawn" }, .skip = not_reap },
-    { .id = "vmm-spawn", .run = step_spawn, .after = { "net-lease", "shim-spawn" } },
+    { .id = "vmm-spawn", .run = step_spawn, .after = { "net-lease", "shim-spawn" }, .skip = is_shell },
+    { .id = "vmm-bind", .run = step_bind, .skip = bound_by_spawn },
     { .id = "vmm-load", .run = step_load },
     { .id = "ws-install", .run = step_install, .skip = not_replaying },
     { .id = "vmm-resume", .run = step_resume },

@@ -62,8 +62,6 @@ int vh__step_shim(void *ctx, const vh__wait *w, vh_error *err)
     (void)w;
     rc = make_dir(vm, err);
     if (rc == 0)
-        rc = vh__output_start(&vm->output, err);
-    if (rc == 0)
         rc = vh__client_start(&vm->client, vm->vms->o.env, err);
     if (rc)
         vh__undo_shim(ctx);
@@ -85,45 +83,81 @@ void vh__undo_shim(void *ctx)
     vm->dir = NULL;
 }
 
-int vh__vm_spawn(vh_vm *vm, const vh__wait *w, vh__vmm_memory memory, vh_error *err)
+/* What every spawn is told. */
+static vh__vmm_config config_of(const vh_vm *vm, vh__vmm_memory memory, const char *preload)
+{
+    return (vh__vmm_config){ .binary = vm->spec.qemu,
+                             .accel = vm->spec.accel,
+                             .run_dir = vm->dir,
+                             .guest_mac = VH_NET_GUEST_MAC,
+                             .preload = preload,
+                             .memory_mib = vm->spec.memory_mib,
+                             .cpus = vm->spec.cpus,
+                             .uid = vm->vms->o.uid_base + vh__net_lease_info(vm->lease)->id,
+                             .memory = memory };
+}
+
+static int check_preload(const char *path, vh_error *err)
+{
+    if (!path)
+        return vh_error_set(err, -ENOMEM, "path of the preload library");
+    return access(path, R_OK) < 0 ? vh_error_set(err, VH_EMISSING,
+                                                 "%s: %s; install libvhive's programs or set libexec_dir", path,
+                                                 strerror(errno))
+                                  : 0;
+}
+
+/* Sends |c| with the descriptors that belong to it; |memory| and the output are -1 when they come later. */
+static int send_spawn(vh_vm *vm, const vh__wait *w, const vh__vmm_config *c, int memory, vh_error *err)
 {
     const vh__net_info *net = vh__net_lease_info(vm->lease);
-    bool boot = memory == VH_VMM_MEMORY_SHARED;
-    vh_auto_free char *preload = vh__path_join(
-        vh_env_libexec_dir(vm->vms->o.env), memory == VH_VMM_MEMORY_UFFD ? "uffd-preload.so" : "readonly-preload.so");
-    char cmdline[VH_GUEST_CMDLINE];
-    vh__shim_spawn s = { .snapshot = vm->snap ? vh__snapshot_ws_owner(vm->snap) : NULL,
-                         .record = vm->recording,
-                         .replay = vm->replay,
-                         .vmm = { .binary = vm->spec.qemu,
-                                  .accel = vm->spec.accel,
-                                  .run_dir = vm->dir,
-                                  .rootfs = vh_image_rootfs_path(vm->spec.image),
-                                  .guest_mac = VH_NET_GUEST_MAC,
-                                  .preload = preload,
-                                  .memory_mib = vm->spec.memory_mib,
-                                  .cpus = vm->spec.cpus,
-                                  .uid = vm->vms->o.uid_base + net->id,
-                                  .memory = memory } };
     vh__shim_fd fds[] = { { "tap", net->tap_fd },
                           { "netns", net->netns_fd },
                           { "lease", net->lock_fd },
                           { "journal", vh__journal_fd(vm->entry) },
-                          { "memory", boot ? -1 : vh__snapshot_memory_fd(vm->snap) },
+                          { "memory", memory },
                           { "stdout", vm->output.write_fd[0] },
                           { "stderr", vm->output.write_fd[1] } };
+    int rc = vh__client_call(&vm->client, w, vh__shim_spawn_encode(c), fds, VH_ARRAY_LEN(fds), NULL, NULL, err);
 
-    if (!preload)
-        return vh_error_set(err, -ENOMEM, "path of the preload library");
-    if (!boot && access(preload, R_OK) < 0)
-        return vh_error_set(err, VH_EMISSING, "%s: %s; install libvhive's programs or set libexec_dir", preload,
-                            strerror(errno));
-    if (boot) {
-        s.vmm.kernel = vm->spec.files.kernel;
-        s.vmm.initramfs = vm->spec.files.initramfs;
-        s.vmm.cmdline = vh__guest_cmdline(
-            &(vh__guest_boot){ .tsc_khz = vh__guest_tsc_khz(vm->vms->o.guest), .console = "ttyS0" }, cmdline,
-            sizeof(cmdline));
-    }
-    return vh__client_call(&vm->client, w, vh__shim_spawn_encode(&s), fds, VH_ARRAY_LEN(fds), NULL, NULL, err);
+    if (rc == 0)
+        vh__output_given(&vm->output);
+    return rc;
+}
+
+static int spawn_boot(vh_vm *vm, const vh__wait *w, vh_error *err)
+{
+    char cmdline[VH_GUEST_CMDLINE];
+    vh__vmm_config c = config_of(vm, VH_VMM_MEMORY_SHARED, NULL);
+
+    c.rootfs = vh_image_rootfs_path(vm->spec.image);
+    c.kernel = vm->spec.files.kernel;
+    c.initramfs = vm->spec.files.initramfs;
+    c.cmdline = vh__guest_cmdline(
+        &(vh__guest_boot){ .tsc_khz = vh__guest_tsc_khz(vm->vms->o.guest), .console = "ttyS0" }, cmdline,
+        sizeof(cmdline));
+    return send_spawn(vm, w, &c, -1, err);
+}
+
+static int spawn_restore(vh_vm *vm, const vh__wait *w, vh__vmm_memory memory, vh_error *err)
+{
+    bool file = memory == VH_VMM_MEMORY_PRIVATE;
+    vh_auto_free char *preload =
+        vh__path_join(vh_env_libexec_dir(vm->vms->o.env), file ? "readonly-preload.so" : "uffd-preload.so");
+    vh__vmm_config c = config_of(vm, memory, preload);
+    int rc = check_preload(preload, err);
+
+    if (rc)
+        return rc;
+    c.rootfs = file ? vh_image_rootfs_path(vm->spec.image) : NULL;
+    return send_spawn(vm, w, &c, file ? vh__snapshot_memory_fd(vm->snap) : -1, err);
+}
+
+int vh__vm_spawn(vh_vm *vm, const vh__wait *w, vh__vmm_memory memory, vh_error *err)
+{
+    int rc = memory == VH_VMM_MEMORY_UFFD ? 0 : vh__output_start(&vm->output, err);
+
+    if (rc)
+        return rc;
+    return memory == VH_VMM_MEMORY_SHARED ? spawn_boot(vm, w, err) : spawn_restore(vm, w, memory, err);
 }

@@ -15,6 +15,8 @@ struct vh_vms {
     vh__vms_options o; /* strings owned */
     vh__journal *journal;
     char *cache_dir; /* what was found out about VMM and machine */
+    pthread_mutex_t mutex;
+    vh_vm *shells; /* linked by |next|; under the mutex */
 };
 
 /* What a VM is to be: the request with everything it leaves open filled in. Owned by its vh_vm. */
@@ -55,6 +57,7 @@ struct output {
 
 struct vh_vm {
     vh_vms *vms;
+    vh_vm *next; /* of a shell */
     vh_run_options o; /* strings borrowed during vh_vm_run() only */
     char id[24];
     char address[16]; /* as long as there was a lease */
@@ -66,6 +69,7 @@ struct vh_vm {
     struct client client;
     struct output output;
     vh__snapshot *snap;
+    bool shell;             /* it was spawned ahead */
     bool replay, recording; /* engine reap: a working set is there; is being recorded */
     vh_phases phases;
     vh__wait restore_wait; /* bounds of the restore under way */
@@ -101,6 +105,8 @@ void vh__client_kill(struct client *c);
 void vh__client_signal_kill(struct client *c);
 
 /* identity.c */
+/** Decides memory, processors, accelerator and VMM, which need no image. Once: later calls return at once. */
+VH_MUST_CHECK int vh__spec_machine(vh_vm *vm, const vh__wait *w, vh_error *err);
 /** Opens the image, prepares the kernel, decides the machine, and derives the snapshot's key. */
 VH_MUST_CHECK int vh__spec_resolve(vh_vm *vm, const vh__wait *w, vh_error *err);
 void vh__spec_fini(struct spec *s);
@@ -116,7 +122,12 @@ int vh__step_net(void *ctx, const vh__wait *w, vh_error *err);
 void vh__undo_net(void *ctx);
 int vh__step_shim(void *ctx, const vh__wait *w, vh_error *err);
 void vh__undo_shim(void *ctx);
+/** Spawns the VMM; unless |memory| is UFFD, with its disk, and the function's output goes where it shall. */
 VH_MUST_CHECK int vh__vm_spawn(vh_vm *vm, const vh__wait *w, vh__vmm_memory memory, vh_error *err);
+
+/* shell.c */
+/** Makes a waiting shell of its machine the body of |vm|, if there is one: then |vm->client| is alive. */
+void vh__shell_take(vh_vm *vm);
 
 /* boot.c, restore.c, output.c */
 VH_MUST_CHECK int vh__vm_boot(vh_vm *vm, const vh__wait *w, vh_error *err);

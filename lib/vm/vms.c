@@ -16,6 +16,7 @@ int vh__vms_new(const vh__vms_options *o, vh_vms **vms, vh_error *err)
         free(n);
         return vh_error_set(err, -ENOMEM, "virtual machines");
     }
+    pthread_mutex_init(&n->mutex, NULL);
     n->o = *o;
     n->o.qemu = strdup(o->qemu);
     n->o.accel = strdup(o->accel);
@@ -38,6 +39,8 @@ void vh__vms_free(vh_vms *vms)
 {
     if (!vms)
         return;
+    vh_vms_shells_end(vms);
+    pthread_mutex_destroy(&vms->mutex);
     vh__journal_free(vms->journal);
     free((char *)vms->o.qemu);
     free((char *)vms->o.accel);

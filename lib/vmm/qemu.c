@@ -127,6 +127,32 @@ static int command(vh__vmm *v, const vh__wait *w, const char *name, cJSON *args,
     return rc ? vh__vmm_explain(v, rc, err) : 0;
 }
 
+/* Calls |name| with the arguments |json|, and |fd| if it is one. */
+static int command_with(vh__vmm *v, const vh__wait *w, const char *name, const char *json, int fd, vh_error *err)
+{
+    cJSON *args = cJSON_Parse(json);
+
+    return args ? command(v, w, name, args, fd, NULL, err) : vh_error_set(err, -ENOMEM, "QMP arguments");
+}
+
+/* The device keeps its node; what lies below it is replaced. */
+static int qemu_attach(vh__vmm *v, const vh__wait *w, int fd, vh_error *err)
+{
+    int rc = command_with(v, w, "add-fd", "{\"fdset-id\":1}", fd, err);
+
+    if (rc == 0)
+        rc = command_with(v, w, "blockdev-add",
+                          "{\"driver\":\"file\",\"node-name\":\"rootfs\",\"read-only\":true,\"locking\":\"off\","
+                          "\"filename\":\"/dev/fdset/1\"}",
+                          -1, err);
+    if (rc == 0)
+        rc = command_with(v, w, "blockdev-reopen",
+                          "{\"options\":[{\"driver\":\"raw\",\"node-name\":\"root\",\"read-only\":true,"
+                          "\"file\":\"rootfs\"}]}",
+                          -1, err);
+    return rc ? vh_error_wrap(err, rc, "attach the disk") : 0;
+}
+
 static int qemu_pause(vh__vmm *v, const vh__wait *w, vh_error *err)
 {
     return command(v, w, "stop", NULL, -1, NULL, err);
@@ -140,17 +166,8 @@ static int qemu_resume(vh__vmm *v, const vh__wait *w, vh_error *err)
 /* x-ignore-shared leaves shared RAM out of the stream; RAM that a snapshot maps privately is "shared" to it as well. */
 static int ignore_shared(vh__vmm *v, const vh__wait *w, vh_error *err)
 {
-    cJSON *args = cJSON_Parse("{\"capabilities\":[{\"capability\":\"x-ignore-shared\",\"state\":true}]}");
-
-    return args ? command(v, w, "migrate-set-capabilities", args, -1, NULL, err)
-                : vh_error_set(err, -ENOMEM, "QMP arguments");
-}
-
-static int pass_fd(vh__vmm *v, const vh__wait *w, int fd, vh_error *err)
-{
-    cJSON *args = cJSON_Parse("{\"fdname\":\"state\"}");
-
-    return args ? command(v, w, "getfd", args, fd, NULL, err) : vh_error_set(err, -ENOMEM, "QMP arguments");
+    return command_with(v, w, "migrate-set-capabilities",
+                        "{\"capabilities\":[{\"capability\":\"x-ignore-shared\",\"state\":true}]}", -1, err);
 }
 
 /* Asks until the migration, in either direction, has ended. */
@@ -177,17 +194,12 @@ static int await_migration(vh__vmm *v, const vh__wait *w, const char *what, vh_e
 
 static int migrate(vh__vmm *v, const vh__wait *w, const char *name, int fd, const char *what, vh_error *err)
 {
-    cJSON *args;
     int rc = ignore_shared(v, w, err);
 
     if (rc == 0)
-        rc = pass_fd(v, w, fd, err);
-    if (rc)
-        return rc;
-    args = cJSON_Parse("{\"uri\":\"fd:state\"}");
-    if (!args)
-        return vh_error_set(err, -ENOMEM, "QMP arguments");
-    rc = command(v, w, name, args, -1, NULL, err);
+        rc = command_with(v, w, "getfd", "{\"fdname\":\"state\"}", fd, err);
+    if (rc == 0)
+        rc = command_with(v, w, name, "{\"uri\":\"fd:state\"}", -1, err);
     return rc ? rc : await_migration(v, w, what, err);
 }
 
@@ -209,6 +221,7 @@ const vh__vmm_ops vh__qemu_ops = {
     .name = "qemu",
     .spawn = qemu_spawn,
     .connect = qemu_connect,
+    .attach = qemu_attach,
     .pause = qemu_pause,
     .resume = qemu_resume,
     .save = qemu_save,

@@ -65,14 +65,23 @@ static void add_machine(vh__qemu_args *a, const vh__vmm_config *c)
                      c->memory == VH_VMM_MEMORY_SHARED ? "on" : "off"));
 }
 
+/* The disk is a node "root" above one that has the bytes; a VMM that gets its disk later has none, of a size to go by. */
+static void add_disk(vh__qemu_args *a, const vh__vmm_config *c)
+{
+    vh_auto_free char *rootfs = c->rootfs ? escaped(c->rootfs) : NULL;
+
+    if (rootfs)
+        add(a, "-blockdev",
+            vh__strf("driver=file,node-name=disk,read-only=on,locking=off,filename=%s", rootfs));
+    else
+        add(a, "-blockdev", strdup("driver=null-co,node-name=disk,read-only=on,size=1048576"));
+    a->oom |= c->rootfs && !rootfs;
+    add(a, "-blockdev", strdup("driver=raw,node-name=root,read-only=on,file=disk"));
+    add(a, "-device", strdup("virtio-blk-device,drive=root"));
+}
+
 static void add_devices(vh__qemu_args *a, const vh__vmm_config *c)
 {
-    vh_auto_free char *rootfs = escaped(c->rootfs);
-
-    if (!rootfs) {
-        a->oom = true;
-        return;
-    }
     add(a, "-chardev", vh__strf("socket,id=qmp,fd=%d", QEMU_FD_QMP));
     add(a, "-mon", strdup("chardev=qmp,mode=control"));
     add(a, "-chardev", vh__strf("socket,id=console,fd=%d", QEMU_FD_CONSOLE));
@@ -80,9 +89,7 @@ static void add_devices(vh__qemu_args *a, const vh__vmm_config *c)
     add(a, "-chardev", vh__strf("socket,id=agent,fd=%d", QEMU_FD_AGENT));
     add(a, "-device", strdup("virtio-serial-device,max_ports=2"));
     add(a, "-device", strdup("virtserialport,chardev=agent,name=vhive.agent"));
-    add(a, "-drive",
-        vh__strf("id=root,if=none,format=raw,readonly=on,file.driver=file,file.locking=off,file.filename=%s", rootfs));
-    add(a, "-device", strdup("virtio-blk-device,drive=root"));
+    add_disk(a, c);
     /* nobody has to learn where a clone's address went: its neighbours' entries are permanent */
     add(a, "-netdev", vh__strf("tap,id=net,fd=%d,vhost=off", QEMU_FD_TAP));
     add(a, "-device", vh__strf("virtio-net-device,netdev=net,guest_announce=off,mac=%s", c->guest_mac));

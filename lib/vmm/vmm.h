@@ -1,7 +1,7 @@
 /*
  * Virtual machine monitors behind one set of operations. The object is driven by the shim, from one thread:
  *
- *     spawn -> connect -> [load] -> resume -> pause -> save -> resume -> kill
+ *     spawn -> connect -> [attach] -> [load] -> resume -> pause -> save -> resume -> kill
  *
  * A VMM is a child process. It starts as root with the capabilities to read files and to change its user alone, opens
  * what it is given, and becomes an unprivileged user before it sees anything of the guest's; its system calls are
@@ -31,7 +31,7 @@ typedef struct vh__vmm_config {
     const char *binary; /* path */
     const char *accel;  /* "tcg" or "kvm" */
     const char *run_dir; /* its working directory */
-    const char *rootfs; /* read-only disk image */
+    const char *rootfs; /* read-only disk image; NULL: attach() brings it */
     const char *kernel, *initramfs, *cmdline; /* NULL when a snapshot is loaded */
     const char *guest_mac;
     const char *preload; /* path of the preload library: uffd-preload.so for VH_VMM_MEMORY_UFFD, readonly-preload.so
@@ -53,6 +53,8 @@ typedef struct vh__vmm_ops {
     int (*spawn)(vh__vmm *v, const vh__vmm_config *c, vh_error *err);
     /* Waits until it answers on its control channel. */
     int (*connect)(vh__vmm *v, const vh__wait *w, vh_error *err);
+    /* Gives a VMM that was spawned without |rootfs| its disk: |fd|, borrowed, open for reading. Before load(). */
+    int (*attach)(vh__vmm *v, const vh__wait *w, int fd, vh_error *err);
     int (*pause)(vh__vmm *v, const vh__wait *w, vh_error *err);
     int (*resume)(vh__vmm *v, const vh__wait *w, vh_error *err);
     /* Writes the device state of a paused VM with shared memory to |fd|. */

@@ -111,40 +111,71 @@ static void an_error_keeps_its_code_and_words(void **state)
     vh__shim_message_fini(&m);
 }
 
-static const vh__shim_spawn example = { .snapshot = "abc", .record = true,
-                                        .vmm = { .binary = "/q", .accel = "tcg", .run_dir = "/r", .rootfs = "/f",
-                                                 .guest_mac = "m", .memory_mib = 256, .cpus = 2, .uid = 7,
-                                                 .memory = VH_VMM_MEMORY_UFFD, .preload = "/p" } };
+static const vh__vmm_config example = { .binary = "/q", .accel = "tcg", .run_dir = "/r", .rootfs = "/f",
+                                        .guest_mac = "m", .memory_mib = 256, .cpus = 2, .uid = 7,
+                                        .memory = VH_VMM_MEMORY_PRIVATE, .preload = "/p" };
 
 static void a_spawn_request_survives_the_journey(void **state)
 {
     cJSON *j = vh__shim_spawn_encode(&example);
-    vh__shim_spawn got;
+    vh__vmm_config got;
     vh_error err = { 0 };
 
     (void)state;
     assert_ok(vh__shim_spawn_decode(j, &got, &err), err);
-    assert_string_equal(got.snapshot, "abc");
-    assert_string_equal(got.vmm.preload, "/p");
-    assert_null(got.vmm.kernel);
-    assert_int_equal(got.vmm.memory, VH_VMM_MEMORY_UFFD);
-    assert_int_equal(got.vmm.uid, 7);
-    assert_true(got.record && !got.replay);
-    cJSON_DeleteItemFromObject(j, "rootfs");
+    assert_string_equal(got.preload, "/p");
+    assert_null(got.kernel);
+    assert_int_equal(got.memory, VH_VMM_MEMORY_PRIVATE);
+    assert_int_equal(got.uid, 7);
+    cJSON_DeleteItemFromObject(j, "binary");
     assert_int_equal(vh__shim_spawn_decode(j, &got, &err), VH_EPROTOCOL);
     cJSON_Delete(j);
 }
 
+static int decoded(const vh__vmm_config *c)
+{
+    cJSON *j = vh__shim_spawn_encode(c);
+    vh__vmm_config got;
+    int rc = vh__shim_spawn_decode(j, &got, NULL);
+
+    cJSON_Delete(j);
+    return rc;
+}
+
 static void a_spawn_request_as_root_is_refused(void **state)
 {
-    vh__shim_spawn root = example, got;
-    vh_error err = { 0 };
-    cJSON *j;
+    vh__vmm_config root = example;
 
     (void)state;
-    root.vmm.uid = 0;
-    j = vh__shim_spawn_encode(&root);
-    assert_int_equal(vh__shim_spawn_decode(j, &got, &err), VH_EPROTOCOL);
+    root.uid = 0;
+    assert_int_equal(decoded(&root), VH_EPROTOCOL);
+}
+
+static void only_memory_by_faults_goes_without_a_disk(void **state)
+{
+    vh__vmm_config c = example;
+
+    (void)state;
+    c.rootfs = NULL;
+    assert_int_equal(decoded(&c), VH_EPROTOCOL);
+    c.memory = VH_VMM_MEMORY_UFFD;
+    assert_int_equal(decoded(&c), 0);
+    c.rootfs = "/f";
+    assert_int_equal(decoded(&c), VH_EPROTOCOL);
+}
+
+static void a_bind_request_survives_the_journey(void **state)
+{
+    cJSON *j = vh__shim_bind_encode(&(vh__shim_bind){ .snapshot = "abc", .record = true });
+    vh__shim_bind got;
+    vh_error err = { 0 };
+
+    (void)state;
+    assert_ok(vh__shim_bind_decode(j, &got, &err), err);
+    assert_string_equal(got.snapshot, "abc");
+    assert_true(got.record && !got.replay);
+    cJSON_DeleteItemFromObject(j, "snapshot");
+    assert_int_equal(vh__shim_bind_decode(j, &got, &err), VH_EPROTOCOL);
     cJSON_Delete(j);
 }
 
@@ -160,6 +191,8 @@ int main(void)
         test(an_error_keeps_its_code_and_words),
         cmocka_unit_test(a_spawn_request_survives_the_journey),
         cmocka_unit_test(a_spawn_request_as_root_is_refused),
+        cmocka_unit_test(only_memory_by_faults_goes_without_a_disk),
+        cmocka_unit_test(a_bind_request_survives_the_journey),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
