@@ -12,6 +12,7 @@ serve() {
     local root=$VH_SCRATCH/$1 log=$VH_SCRATCH/$1.log
     umoci raw unpack --image "$one/$1" "$root" >/dev/null 2>&1
     shift
+    : >"$log" # there before the background shell gets to it
     env -i PORT=0 /usr/sbin/chroot --userspec=65532:65532 "$root" "$@" >"$log" 2>&1 &
     server=$!
     for ((i = 0; i < 200; i++)); do
@@ -51,7 +52,7 @@ same 'Hello, you!' "$(greet you)" 'answer to you'
 kill -TERM "$server"
 wait "$server" || fail 'hello does not end with 0 on SIGTERM'
 
-serve pyhello /usr/bin/python3.11 -I -S /app/server.py
+serve pyhello /usr/bin/python3.11 -E -s -S /app/server.py
 same 'Hello, world!' "$(get "http://127.0.0.1:$port/")" 'greeting'
 get --data 'kept' "http://127.0.0.1:$port/file?name=note" >/dev/null
 same kept "$(get "http://127.0.0.1:$port/file?name=note")" 'file'

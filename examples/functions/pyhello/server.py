@@ -8,20 +8,14 @@ POST /file?name=X   keeps the body in /var/lib/app/X, GET /file?name=X returns i
 POST /echo          returns the body
 GET  /exit?code=N   ends the process
 """
-import http.server
 import os
-import socketserver
 import sys
 import time
-import urllib.parse
 import uuid
 
+from function_server import BadRequest, number, serve
+
 DIRECTORY = os.environ.get("APP_DIR", "/var/lib/app")
-BODY_MAX = 16 << 20
-
-
-class BadRequest(Exception):
-    pass
 
 
 def file_path(query):
@@ -43,11 +37,9 @@ def read_file(query, _body):
 
 
 def end_process(query, _body):
-    code = query.get("code", "0")
-    if not code.isdecimal() or int(code) > 255:
-        raise BadRequest("code= must be 0 to 255")
+    code = number(query, "code", 0, 255)
     sys.stdout.flush()
-    os._exit(int(code))
+    os._exit(code)
 
 
 ROUTES = {
@@ -61,55 +53,6 @@ ROUTES = {
     ("GET", "/exit"): end_process,
 }
 
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    timeout = 60
-
-    def read_body(self):
-        length = self.headers.get("Content-Length", "0")
-        if "Transfer-Encoding" in self.headers or not length.isdecimal() or int(length) > BODY_MAX:
-            self.close_connection = True  # what follows on it cannot be told from a request
-            raise BadRequest("the body needs a Content-Length of at most %d" % BODY_MAX)
-        return self.rfile.read(int(length))
-
-    def handle_request(self):
-        url = urllib.parse.urlsplit(self.path)
-        query = dict(urllib.parse.parse_qsl(url.query))
-        try:
-            body = self.read_body()
-            route = ROUTES.get((self.command, url.path))
-            if route:
-                self.reply(200, route(query, body))
-            else:
-                self.reply(404, b"no such path: see server.py\n")
-        except BadRequest as error:
-            self.reply(400, str(error).encode() + b"\n")
-        except FileNotFoundError:
-            self.reply(404, b"no such file\n")
-
-    do_GET = do_POST = handle_request
-
-    def reply(self, status, body):
-        self.send_response(status)
-        self.send_header("Content-Type", "text/plain; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args):
-        pass  # a line for each request would drown what the function has to say
-
-
-class Server(socketserver.ThreadingTCPServer):  # http.server's own looks its host name up, which may take long
-    allow_reuse_address = True
-    daemon_threads = True
-    request_queue_size = 128
-
-
 if __name__ == "__main__":
     write_file({"name": "started"}, str(uuid.uuid4()).encode() + b"\n")
-    port = int(os.environ.get("PORT", "8080"))
-    with Server(("", port), Handler) as server:
-        print("pyhello: serving HTTP on port", server.server_address[1], flush=True)
-        server.serve_forever()
+    serve("pyhello", 8080, ROUTES)
