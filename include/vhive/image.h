@@ -84,6 +84,7 @@ typedef struct vh_image_config {
     const char *user;        /**< "name|uid[:group|gid]"; "" when the image names none: root */
     uint16_t port;           /**< lowest exposed TCP port; 0: none */
     int stop_signal;         /**< number on Linux; SIGTERM when the image names none */
+    const char *invoke;      /**< label io.vhive.invoke, a typical request as vh_invoke_parse() takes it; "" without */
 } vh_image_config;
 
 /**

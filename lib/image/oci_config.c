@@ -207,6 +207,15 @@ static int parse_signal(const cJSON *run, vh__oci_config *c, vh_error *err)
     return 0;
 }
 
+static int parse_labels(const cJSON *run, vh__oci_config *c, vh_error *err)
+{
+    const cJSON *labels = member(run, "Labels");
+
+    if (labels && !cJSON_IsNull(labels) && !cJSON_IsObject(labels))
+        return bad(err, "Labels", "is not an object");
+    return parse_text(labels, "io.vhive.invoke", STRING_MAX, &c->run.invoke, err);
+}
+
 static int parse_run(const cJSON *run, vh__oci_config *c, vh_error *err)
 {
     int rc;
@@ -220,6 +229,8 @@ static int parse_run(const cJSON *run, vh__oci_config *c, vh_error *err)
         rc = parse_place(run, c, err);
     if (rc == 0)
         rc = parse_ports(run, c, err);
+    if (rc == 0)
+        rc = parse_labels(run, c, err);
     return rc ? rc : parse_signal(run, c, err);
 }
 

@@ -161,6 +161,8 @@ static void hostile_configs_are_refused(void **state)
     config_is_refused("{\"StopSignal\":\"SIGNOPE\"}", "StopSignal");
     config_is_refused("{\"StopSignal\":65}", "StopSignal");
     config_is_refused("{\"StopSignal\":{}}", "StopSignal");
+    config_is_refused("{\"Labels\":[]}", "Labels");
+    config_is_refused("{\"Labels\":{\"io.vhive.invoke\":1}}", "io.vhive.invoke");
 }
 
 static void a_config_may_say_nothing(void **state)
@@ -182,6 +184,7 @@ static void a_config_may_say_nothing(void **state)
         assert_string_equal(c.run.user, "");
         assert_int_equal(c.run.port, 0);
         assert_int_equal(c.run.stop_signal, SIGTERM);
+        assert_string_equal(c.run.invoke, "");
         assert_int_equal(c.n, 1);
         vh__oci_config_fini(&c);
     }
@@ -195,6 +198,17 @@ static void the_lowest_tcp_port_counts(void **state)
     (void)state;
     assert_ok(parse_config("{\"ExposedPorts\":{\"9090\":{},\"53/udp\":{},\"8000-8010/tcp\":{}}}", &c, &err), err);
     assert_int_equal(c.run.port, 8000);
+    vh__oci_config_fini(&c);
+}
+
+static void a_label_tells_a_typical_request(void **state)
+{
+    vh__oci_config c = { 0 };
+    vh_error err = { 0 };
+
+    (void)state;
+    assert_ok(parse_config("{\"Labels\":{\"a\":\"b\",\"io.vhive.invoke\":\"http:/?a=1\\u0026b=2\"}}", &c, &err), err);
+    assert_string_equal(c.run.invoke, "http:/?a=1&b=2");
     vh__oci_config_fini(&c);
 }
 
@@ -254,6 +268,7 @@ int main(void)
         cmocka_unit_test(hostile_configs_are_refused),
         cmocka_unit_test(a_config_may_say_nothing),
         cmocka_unit_test(the_lowest_tcp_port_counts),
+        cmocka_unit_test(a_label_tells_a_typical_request),
         cmocka_unit_test(signals_are_numbers_or_names),
         cmocka_unit_test(references_split_at_the_last_colon_of_their_last_part),
     };
