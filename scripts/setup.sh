@@ -22,9 +22,9 @@ END
 for_build=(gcc g++ libc6-dev binutils cmake ninja-build pkg-config python3 musl-tools linux-libc-dev
     libcjson-dev libyaml-dev libssl-dev libarchive-dev libsquashfs-dev libcurl4-openssl-dev libnl-3-dev
     libnl-route-3-dev libnftables-dev liburing-dev libxxhash-dev libuv1-dev libnghttp2-dev libprotobuf-c-dev
-    protobuf-c-compiler libzstd-dev libcmocka-dev umoci)
+    protobuf-c-compiler libzstd-dev libcmocka-dev umoci python3-pil)
 for_run=(qemu-system-x86)
-for_test=(curl git iproute2 nftables procps python3-grpcio shellcheck skopeo squashfs-tools zstd)
+for_test=(curl git iproute2 nftables openssl procps python3-grpcio shellcheck skopeo squashfs-tools zstd)
 kernel=linux-image-cloud-amd64 # depends on the package of the current kernel
 cache=${VHIVE_CACHE:-/var/cache/vhive}
 

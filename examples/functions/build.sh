@@ -9,7 +9,7 @@ export LC_ALL=C
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=$(cd "$here/../.." && pwd)/build
 out=
-functions=(hello pyhello)
+functions=(hello pyhello pyaes jsonser imgrotate)
 epoch=${SOURCE_DATE_EPOCH:-1700000000}
 nonroot=65532
 python=/usr/bin/python3.11
@@ -20,6 +20,8 @@ python_packages=(python3.11-minimal libpython3.11-minimal libpython3.11-stdlib)
 python_drop='/(test|unittest|venv|curses|dbm|sqlite3|ctypes|pydoc_data|distutils|lib2to3|ensurepip|idlelib)/'
 python_drop+='|/lib-dynload/(_bz2|_crypt|_ctypes|_curses|_dbm|_hashlib|_lzma|_sqlite3|_ssl|_test|_uuid|_xx|nis|xx)'
 python_drop+='|/lib-dynload/(_codecs_|_multibytecodec|audioop|ossaudiodev|readline)|/(sitecustomize|turtle)\.py$'
+pillow_lib=/usr/lib/python3/dist-packages/PIL
+pillow_drop='/(_imagingcms|_imagingft|_imagingmath|_imagingmorph|_webp)\.' # fonts and colour profiles
 
 usage() {
     cat <<TEXT
@@ -46,9 +48,11 @@ libraries() {
     sed -nE 's/^\t(.* => )?(\/[^ ]+) \(0x.*/\2/p' <<<"$lines" | sort -u
 }
 
-python_files() {
-    echo "$python"
-    dpkg -L "${python_packages[@]}" | grep "^$python_lib/" | grep -Ev "$python_drop" |
+# package_files FOLDER PATTERN PACKAGE...: files of the packages below FOLDER that do not match PATTERN.
+package_files() {
+    local folder=$1 pattern=$2 path
+    shift 2
+    dpkg -L "$@" | grep "^$folder/" | grep -Ev "$pattern" |
         while IFS= read -r path; do
             if [[ -f $path ]]; then
                 echo "$path"
@@ -59,31 +63,35 @@ python_files() {
 # Absolute paths of all that comes from Debian packages.
 debian_files() {
     local files
-    case $1 in
-    hello) libraries "$build/functions-bin/hello" ;;
-    pyhello)
-        files=$(python_files)
-        echo "$files"
-        mapfile -t files < <(grep -E '/bin/|\.so$' <<<"$files")
-        libraries "${files[@]}"
-        ;;
-    esac
+    if [[ $1 == hello ]]; then
+        libraries "$build/functions-bin/hello"
+        return
+    fi
+    files=$python$'\n'$(package_files "$python_lib" "$python_drop" "${python_packages[@]}")
+    if [[ $1 == imgrotate ]]; then
+        files+=$'\n'$(package_files "$pillow_lib" "$pillow_drop" python3-pil)
+    fi
+    echo "$files"
+    mapfile -t files < <(grep -E '/bin/|\.so$' <<<"$files")
+    libraries "${files[@]}"
 }
 
 # What of an image is ours.
 function_files() {
     case $1 in
     hello) echo "$build/functions-bin/hello" ;;
-    pyhello) printf '%s\n' "$here/function_server.py" "$here/$1"/*.py ;;
+    *) printf '%s\n' "$here/function_server.py" "$here/$1"/*.py ;;
     esac
 }
 
 check_function() {
     case $1 in
     hello) [[ -x $build/functions-bin/hello ]] || die "$build/functions-bin/hello is missing: ninja -C $build hello" ;;
-    pyhello) [[ -x $python ]] || die "$python is missing: apt-get install python3.11" ;;
+    imgrotate) [[ -d $pillow_lib ]] || die "$pillow_lib is missing: apt-get install python3-pil" ;;
+    pyhello | pyaes | jsonser) ;;
     *) die "no function named '$1': choose from ${functions[*]}" ;;
     esac
+    [[ -x $python ]] || die "$python is missing: apt-get install python3.11"
 }
 
 # Copies each file to the folder that its own really is, so /lib/... ends in /usr/lib/..., under the name it is known
@@ -108,11 +116,13 @@ stage_debian() {
     done
 }
 
-# compile_python ROOT FOLDER: compiled ahead, and not checked against the source's time: starts fast, and the same bytes
-# on every machine.
+# compile_python ROOT FOLDER...: compiled ahead, and not checked against the source's time: starts fast, and the same
+# bytes on every machine.
 compile_python() {
-    PYTHONHASHSEED=0 "$python" -I -m compileall -q --invalidation-mode unchecked-hash -s "$1" -p / "$1$2" ||
-        die "cannot compile $2"
+    local root=$1
+    shift
+    PYTHONHASHSEED=0 "$python" -I -m compileall -q --invalidation-mode unchecked-hash -s "$root" -p / \
+        "${@/#/$root}" || die "cannot compile $*"
 }
 
 layer_tar() {
@@ -140,12 +150,25 @@ function_layer() {
     esac
 }
 
+# A request that is typical of the function, as --invoke takes it: what vhive-bench sends when it is told none.
+typical_request() {
+    case $1 in
+    hello) echo 'grpc:helloworld.Greeter/SayHello:{"name":"replay"}' ;;
+    pyhello) echo 'http:/' ;;
+    pyaes) echo "http:POST:/encrypt:Cold starts of a function that is seldom called are what its callers remember of \
+it, so they are what this one is measured by." ;;
+    jsonser) echo 'http:/?depth=4&width=4' ;;
+    imgrotate) echo 'http:/?angle=30' ;;
+    esac
+}
+
 config_arguments() {
+    printf '%s\n' --config.label "io.vhive.invoke=$(typical_request "$1")"
     case $1 in
     hello)
         printf '%s\n' --config.entrypoint /app/hello --config.exposedports 50051/tcp --config.user $nonroot:$nonroot
         ;;
-    pyhello) # neither the environment nor site-packages have a say, and a start is a third shorter
+    *) # neither the environment nor site-packages have a say, and a start is a third shorter
         printf '%s\n' --config.entrypoint "$python" --config.entrypoint=-E --config.entrypoint=-s \
             --config.entrypoint=-S --config.entrypoint /app/server.py --config.exposedports 8080/tcp \
             --config.user nonroot
@@ -171,9 +194,11 @@ write_layout() {
 make_image() {
     local name=$1 work=$2
     stage_debian "$work/debian" <"$work/files"
-    if [[ $name == pyhello ]]; then
-        compile_python "$work/debian" "$python_lib"
-    fi
+    case $name in
+    hello) ;;
+    imgrotate) compile_python "$work/debian" "$python_lib" "$pillow_lib" ;;
+    *) compile_python "$work/debian" "$python_lib" ;;
+    esac
     layer_tar "$work/debian.tar" "$work/debian" --owner=0 --group=0 .
     function_layer "$name" "$work/function.tar" "$work/function"
     write_layout "$name" "$work" >"$work/log" 2>&1 || die "umoci: $(tail -n 3 "$work/log")"

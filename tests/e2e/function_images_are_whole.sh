@@ -7,6 +7,8 @@ need root
 build=$e2e/../../examples/functions/build.sh
 one=$VH_SCRATCH/one two=$VH_SCRATCH/two
 
+python=(/usr/bin/python3.11 -E -s -S /app/server.py)
+
 # serve NAME COMMAND...: starts the unpacked function on any port; $port and $server name it.
 serve() {
     local root=$VH_SCRATCH/$1 log=$VH_SCRATCH/$1.log
@@ -39,9 +41,10 @@ greet() {
 says 'hello: up to date' "$VH_SCRATCH/again"
 "$build" --build "$VH_BUILD" --out "$two" >"$VH_SCRATCH/second"
 diff -r "$one" "$two" || fail 'two builds differ'
-for name in hello pyhello; do
+for name in hello pyhello pyaes jsonser imgrotate; do
     skopeo inspect --config "oci:$one/$name:latest" >"$VH_SCRATCH/config"
     says '"StopSignal": "SIGTERM"' "$VH_SCRATCH/config"
+    says '"io.vhive.invoke": "' "$VH_SCRATCH/config"
     same 2 "$(skopeo inspect --format '{{len .Layers}}' "oci:$one/$name:latest")" "layers of $name"
 done
 
@@ -52,7 +55,7 @@ same 'Hello, you!' "$(greet you)" 'answer to you'
 kill -TERM "$server"
 wait "$server" || fail 'hello does not end with 0 on SIGTERM'
 
-serve pyhello /usr/bin/python3.11 -E -s -S /app/server.py
+serve pyhello "${python[@]}"
 same 'Hello, world!' "$(get "http://127.0.0.1:$port/")" 'greeting'
 get --data 'kept' "http://127.0.0.1:$port/file?name=note" >/dev/null
 same kept "$(get "http://127.0.0.1:$port/file?name=note")" 'file'
@@ -64,6 +67,27 @@ get "http://127.0.0.1:$port/exit?code=7" >"$VH_SCRATCH/exit" 2>&1 || true # it h
 code=0
 wait "$server" || code=$?
 same 7 "$code" 'exit code'
+
+serve pyaes "${python[@]}"
+text='several blocks of text, and a part of one'
+want=$(printf %s "$text" | openssl enc -aes-128-ctr -K 000102030405060708090a0b0c0d0e0f \
+    -iv f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff | od -An -v -tx1 | tr -d ' \n')
+same "$want" "$(get --data "$text" "http://127.0.0.1:$port/encrypt")" 'ciphertext'
+kill "$server"
+
+serve jsonser "${python[@]}"
+get "http://127.0.0.1:$port/?depth=3&width=3" >"$VH_SCRATCH/tree"
+says '{"nodes": 40, "sum": 780, "bytes": ' "$VH_SCRATCH/tree"
+same 400 "$(get -o /dev/null -w '%{http_code}' "http://127.0.0.1:$port/?depth=9&width=9")" 'tree that is too large'
+kill "$server"
+
+serve imgrotate "${python[@]}"
+get "http://127.0.0.1:$port/?angle=90" >"$VH_SCRATCH/right"
+get "http://127.0.0.1:$port/?angle=30" >"$VH_SCRATCH/skew"
+says '"width": 360, "height": 480,' "$VH_SCRATCH/right"
+says '"width": 596, "height": 552,' "$VH_SCRATCH/skew"
+same "$(cat "$VH_SCRATCH/skew")" "$(get "http://127.0.0.1:$port/?angle=30")" 'the same picture turned again'
+kill "$server"
 
 if "$build" --build "$VH_BUILD" --out "$two" nothing 2>"$VH_SCRATCH/error"; then fail 'built an unknown function'; fi
 says "no function named 'nothing'" "$VH_SCRATCH/error"
