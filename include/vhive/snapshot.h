@@ -111,6 +111,12 @@ VH_API VH_MUST_CHECK int vh_snapshots_remove(vh_snapshots *snapshots, const char
 /** Gives |ref| the label |name|, taking it from the snapshot that had it. VH_EINVALID for a name that cannot be. */
 VH_API VH_MUST_CHECK int vh_snapshots_label(vh_snapshots *snapshots, const char *ref, const char *name, vh_error *err);
 
+/**
+ * Drops the files of |ref| from the page cache, so that its next restore reads them from disk. Pages that a running
+ * VM maps stay. VH_ENOTFOUND; VH_EINVALID; -errno.
+ */
+VH_API VH_MUST_CHECK int vh_snapshots_evict(vh_snapshots *snapshots, const char *ref, vh_error *err);
+
 #ifdef __cplusplus
 }
 #endif

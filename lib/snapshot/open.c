@@ -186,16 +186,3 @@ int vh__snapshot_ws_drop(const vh__snapshot *snap, vh_error *err)
         return vh_error_set(err, -errno, "snapshot %s: drop its working set", snap->id);
     return 0;
 }
-
-void vh__snapshot_evict_cache(const vh__snapshot *snap)
-{
-    static const char *const files[] = { "memory", "vmstate", VH_WS_FILE, VH_WS_INDEX_FILE };
-
-    for (size_t i = 0; i < VH_ARRAY_LEN(files); i++) {
-        vh_auto_fd int fd = -1;
-        struct stat st;
-
-        if (vh__snapshot_file_open(snap->dir_fd, files[i], &fd, &st, NULL) == 0)
-            (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED); /* a hint: mapped and dirty pages stay */
-    }
-}

@@ -131,9 +131,6 @@ void vh__snapshot_ws_unlock(vh__snapshot *snap);
 /** Forgets the working set: the next restore records one. Restores that have begun to read it go on. 0 or -errno. */
 VH_MUST_CHECK int vh__snapshot_ws_drop(const vh__snapshot *snap, vh_error *err);
 
-/** Drops the snapshot's files from the page cache, as far as nobody maps them: for benches and tests. */
-void vh__snapshot_evict_cache(const vh__snapshot *snap);
-
 /**
  * Sets the snapshot |id| aside as "bad-<id>", replacing an older such one: no run restores it again, the next one
  * makes it anew. VMs that use it go on. Its labels go. Logged with |why|. A missing one is fine.

@@ -1,6 +1,9 @@
 /* The catalogue: saving, opening, listing, names, labels, removing, setting aside. */
 #include "fixture.h"
 
+#include <linux/magic.h>
+#include <sys/vfs.h>
+
 #include "failalloc.h"
 
 static void a_saved_snapshot_opens_with_what_was_saved(void **state)
@@ -25,10 +28,45 @@ static void a_saved_snapshot_opens_with_what_was_saved(void **state)
     assert_null(vh__snapshot_machine(snap));
     assert_false(vh__snapshot_has_ws(snap));
     assert_int_equal(strlen(vh__snapshot_ws_owner(snap)), 64);
-    vh__snapshot_evict_cache(snap);
     vh__snapshot_close(snap);
     assert_ok(vh_snapshots_verify(f.s, id, NULL, &err), err);
     assert_int_equal(count_entries(&f), 1);
+    fixture_fini(&f);
+}
+
+/* Pages of the memory file that are in the page cache. */
+static size_t cached_pages(const fixture *f, const char *id)
+{
+    vh_auto_fd int fd = open(path_of(f, id, "memory"), O_RDONLY | O_CLOEXEC);
+    unsigned char in_core[MEMORY / PAGE];
+    void *at = mmap(NULL, MEMORY, PROT_READ, MAP_SHARED, fd, 0);
+    size_t n = 0;
+
+    assert_true(at != MAP_FAILED);
+    assert_int_equal(mincore(at, MEMORY, in_core), 0);
+    munmap(at, MEMORY);
+    for (size_t i = 0; i < VH_ARRAY_LEN(in_core); i++)
+        n += in_core[i] & 1;
+    return n;
+}
+
+static void an_evicted_snapshot_is_not_in_the_page_cache(void **state)
+{
+    fixture f;
+    char id[VH_SNAPSHOT_ID];
+    struct statfs fs;
+    vh_error err = { 0 };
+
+    (void)state;
+    fixture_init(&f);
+    assert_ok(save(f.s, 1, f.memfd, MEMORY, NULL, id, &err), err);
+    assert_ok(vh_snapshots_verify(f.s, id, NULL, &err), err);
+    assert_true(cached_pages(&f, id) > 0);
+    assert_ok(vh_snapshots_evict(f.s, id, &err), err);
+    assert_int_equal(statfs(f.t.dir, &fs), 0);
+    if (fs.f_type != TMPFS_MAGIC) /* there the page cache is all there is */
+        assert_int_equal(cached_pages(&f, id), 0);
+    assert_int_equal(vh_snapshots_evict(f.s, "0123456789abcdef0123", &err), VH_ENOTFOUND);
     fixture_fini(&f);
 }
 
@@ -368,6 +406,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_saved_snapshot_opens_with_what_was_saved),
+        cmocka_unit_test(an_evicted_snapshot_is_not_in_the_page_cache),
         cmocka_unit_test(the_memory_file_equals_the_guest_and_keeps_its_holes),
         cmocka_unit_test(the_key_depends_on_values_not_on_their_order),
         cmocka_unit_test(a_label_moves_to_the_snapshot_that_got_it_last),
