@@ -121,6 +121,10 @@ VH_API uint16_t vh_vm_port(const vh_vm *vm);
 /** Engine that brought it up (never AUTO), and the id of the snapshot it came from ("" after a boot). */
 VH_API vh_engine vh_vm_engine(const vh_vm *vm);
 VH_API const char *vh_vm_snapshot_id(const vh_vm *vm);
+/** What runs it: the VMM's name ("qemu") and version, and the accelerator ("tcg", "kvm"). */
+VH_API const char *vh_vm_vmm(const vh_vm *vm);
+VH_API const char *vh_vm_vmm_version(const vh_vm *vm);
+VH_API const char *vh_vm_accel(const vh_vm *vm);
 /** Phases of its start, from vh_vm_run()'s entry to its return; the caller may add its own (connect, request). */
 VH_API vh_phases *vh_vm_phases(vh_vm *vm);
 

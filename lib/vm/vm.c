@@ -77,6 +77,22 @@ const char *vh_vm_snapshot_id(const vh_vm *vm)
     return vm->snapshot_id;
 }
 
+const char *vh_vm_vmm(const vh_vm *vm)
+{
+    (void)vm;
+    return "qemu";
+}
+
+const char *vh_vm_vmm_version(const vh_vm *vm)
+{
+    return vm->spec.vmm_version;
+}
+
+const char *vh_vm_accel(const vh_vm *vm)
+{
+    return vm->spec.accel;
+}
+
 vh_phases *vh_vm_phases(vh_vm *vm)
 {
     return &vm->phases;
