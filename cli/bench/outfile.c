@@ -20,7 +20,7 @@ int bench_outfile_open(bench_outfile *o, const char *path, vh_error *err)
     struct stat st;
     int fd;
 
-    *o = (bench_outfile){ .f = stdout, .path = path };
+    *o = (bench_outfile){ .f = path ? NULL : stdout, .path = path };
     if (!path)
         return 0;
     if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
