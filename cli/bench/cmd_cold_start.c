@@ -5,18 +5,13 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <vhive/host.h>
 
-#include "cold.h"
-#include "engines.h"
-#include "functions.h"
 #include "interrupt.h"
 #include "measure.h"
 #include "outfile.h"
-#include "result.h"
 #include "stamp.h"
 
-enum { ITERATIONS = 15, BOOT_ITERATIONS = 3, ITERATIONS_MAX = 10000, RECORDINGS_MAX = 3 };
+enum { ITERATIONS = 15, BOOT_ITERATIONS = 3, ITERATIONS_MAX = 10000 };
 
 static const cli_option options[] = {
     BENCH_FUNCTION_OPTIONS,
@@ -33,11 +28,10 @@ static const cli_option options[] = {
 struct comparison {
     cli *c;
     bench_engines engines;
-    bench_drop drop;
+    bench_lab lab;
     bench_format format;
     unsigned iterations, boot_iterations;
     bench_outfile out;
-    vh_host *host;
     bench_functions functions;
     const char **names; /* of functions, then of engines */
     bench_result result;
@@ -49,7 +43,7 @@ static void fini(struct comparison *b)
     bench_result_fini(&b->result);
     free(b->names);
     bench_functions_fini(&b->functions);
-    vh_host_free(b->host);
+    vh_host_free(b->lab.host);
     bench_outfile_close(&b->out);
 }
 
@@ -66,22 +60,11 @@ static int read_options(struct comparison *b, vh_error *err)
 
     b->iterations = (unsigned)cli_parser_uint(p, "iterations", ITERATIONS);
     b->boot_iterations = (unsigned)cli_parser_uint(p, "boot-iterations", BOOT_ITERATIONS);
-    b->drop = bench_drop_of(drop ? drop : "snapshot");
+    b->lab.drop = bench_drop_of(drop ? drop : "snapshot");
     b->format = !format || strcmp(format, "table") == 0 ? BENCH_TABLE
                 : strcmp(format, "csv") == 0            ? BENCH_CSV
                                                         : BENCH_JSON;
     return bench_engines_parse(engines ? engines : "file,uffd,reap", &b->engines, err);
-}
-
-/* The library tells of each VM that starts; among hundreds only warnings are of interest, unless asked for. */
-static int open_host(struct comparison *b, vh_error *err)
-{
-    vh_env_options o;
-
-    cli_env_options(b->c, &o);
-    if (vh_config_source_of(b->c->config, "log.level") == VH_CONFIG_FROM_DEFAULT)
-        o.log_level = VH_LOG_WARN;
-    return vh_host_new(b->c->config, &o, &b->host, err);
 }
 
 static int name_all(struct comparison *b, vh_error *err)
@@ -110,20 +93,19 @@ static int prepare(struct comparison *b, vh_error *err)
     int rc = read_options(b, err);
 
     if (rc == 0)
-        rc = bench_drop_check(b->drop, err);
+        rc = bench_drop_check(b->lab.drop, err);
     if (rc == 0)
         rc = bench_outfile_open(&b->out, cli_parser_value(&b->c->args, "out"), err);
     if (rc == 0)
-        rc = open_host(b, err);
+        rc = bench_host_open(b->c, &b->lab.host, err);
     if (rc == 0)
-        rc = bench_functions_open(b->c, vh_host_images(b->host), &b->functions, err);
+        rc = bench_functions_open(b->c, vh_host_images(b->lab.host), &b->functions, err);
     if (rc == 0)
         rc = name_all(b, err);
-    if (rc == 0) {
-        bench_stamp(&b->result.host, b->c->config);
-        b->result.host.drop = bench_drop_name(b->drop);
-    }
-    return rc;
+    b->lab.cancel = b->c->cancel;
+    b->lab.stamp = &b->result.host;
+    b->result.host.drop = bench_drop_name(b->lab.drop);
+    return rc ? rc : bench_stamp(b->c, vh_host_env(b->lab.host), &b->result.host, err);
 }
 
 static void tell(struct comparison *b, const bench_run *run)
@@ -133,48 +115,6 @@ static void tell(struct comparison *b, const bench_run *run)
     snprintf(text, sizeof(text), "%zu of %zu: %s by %s %s %.1f ms", b->done, b->total, run->function, run->engine,
              run->ok ? "answered after" : "failed after", bench_run_us(run) / 1e3);
     cli_console_progress(&(vh_progress){ .what = "cold-start", .detail = text }, &b->c->console);
-}
-
-/* One run into |run|, cold as asked for, until it is none that recorded a working set. */
-static int measure(struct comparison *b, const bench_engine *e, const bench_function *f, bench_run *run, vh_error *err)
-{
-    int rc = 0;
-
-    for (unsigned i = 0; i < RECORDINGS_MAX; i++) {
-        if (!e->running)
-            rc = bench_drop_do(b->drop, vh_host_snapshots(b->host), f->snapshot, err);
-        if (rc == 0)
-            rc = bench_measure(vh_host_vms(b->host), e, f, b->c->cancel, run, &b->result.host, err);
-        if (rc || !run->recorded || e->running)
-            return rc;
-    }
-    run->ok = false;
-    snprintf(run->error, sizeof(run->error), "the working set had to be recorded anew %d times: each run touches other "
-             "pages", RECORDINGS_MAX);
-    return 0;
-}
-
-/* Snapshot, working set, and what the first run of an engine brings into caches. None of it is counted. */
-static int warm_up(struct comparison *b, bench_function *f, vh_error *err)
-{
-    bench_run *run = bench_result_next(&b->result);
-    vh_run_options o = VH_RUN_OPTIONS_INIT;
-    vh_call call = cli_call(b->c);
-    int rc = run ? 0 : vh_error_set(err, -ENOMEM, "result");
-
-    o.image = f->image;
-    for (size_t i = 0; rc == 0 && i < b->engines.n; i++) {
-        const bench_engine *e = b->engines.v[i];
-
-        if (e->how != VH_ENGINE_BOOT && !*f->snapshot)
-            rc = vh_vm_snapshot_create(vh_host_vms(b->host), &o, false, &call, f->snapshot, err);
-        if (rc == 0)
-            rc = measure(b, e, f, run, err);
-        if (rc == 0 && !run->ok)
-            rc = vh_error_set(err, VH_EGUEST, "%s by %s, before anything was measured: %s", f->name, e->name,
-                              run->error);
-    }
-    return rc;
 }
 
 static int count_run(struct comparison *b, const bench_engine *e, const bench_function *f, unsigned iteration,
@@ -188,7 +128,7 @@ static int count_run(struct comparison *b, const bench_engine *e, const bench_fu
     run->function = f->name;
     run->engine = e->name;
     run->iteration = iteration;
-    rc = measure(b, e, f, run, err);
+    rc = bench_measure(&b->lab, e, f, run, err);
     if (rc)
         return rc;
     b->result.nruns++;
@@ -216,8 +156,8 @@ static int run_all(struct comparison *b, vh_error *err)
     unsigned rounds = b->iterations > b->boot_iterations ? b->iterations : b->boot_iterations;
     int rc = 0;
 
-    for (size_t i = 0; rc == 0 && i < b->functions.n; i++)
-        rc = warm_up(b, &b->functions.v[i], err);
+    for (size_t i = 0; rc == 0 && i < b->functions.n * b->engines.n; i++)
+        rc = bench_warm_up(&b->lab, b->engines.v[i % b->engines.n], &b->functions.v[i / b->engines.n], err);
     for (size_t round = 0; rc == 0 && round < rounds; round++)
         rc = run_round(b, round, err);
     return rc;

@@ -12,6 +12,15 @@ static void put_text(FILE *out, const char *key, const char *text)
     cli_put_json(out, text, strlen(text));
 }
 
+/* A number, or null if nothing was measured. */
+static void put_number(FILE *out, const char *key, bool known, int digits, double value)
+{
+    if (known)
+        fprintf(out, ", \"%s\": %.*f", key, digits, value);
+    else
+        fprintf(out, ", \"%s\": null", key);
+}
+
 static void put_host(FILE *out, const bench_host *h)
 {
     fputs("{\"host\": {", out);
@@ -24,11 +33,12 @@ static void put_host(FILE *out, const bench_host *h)
     put_text(out, "vmm_version", h->vmm_version);
     fputs(", ", out);
     put_text(out, "accel", h->accel);
-    fprintf(out, ", \"memory_mib\": %u, \"vcpus\": %u,\n  ", h->memory_mib, h->vcpus);
-    fprintf(out, "\"disk_sequential_mb_s\": %.1f, \"disk_random_4k_mb_s\": %.1f, ", h->disk_sequential_mb_s,
-            h->disk_random_4k_mb_s);
-    put_text(out, "drop", h->drop);
+    fprintf(out, ", \"memory_mib\": %u, \"vcpus\": %u", h->memory_mib, h->vcpus);
+    put_number(out, "disk_sequential_mb_s", h->disk_sequential_mb_s > 0, 1, h->disk_sequential_mb_s);
+    put_number(out, "disk_random_4k_mb_s", h->disk_random_4k_mb_s > 0, 1, h->disk_random_4k_mb_s);
     fputs(",\n  ", out);
+    put_text(out, "drop", h->drop);
+    fputs(", ", out);
     put_text(out, "libvhive", VH_VERSION);
     fputs(", ", out);
     put_text(out, "date", h->date);
@@ -76,15 +86,6 @@ static void put_run(FILE *out, const bench_run *run)
     fputs(", ", out);
     put_figure(out, "vmm_pss_kib", run, run->stats.vmm_pss_kib);
     fputs("}", out);
-}
-
-/* A number, or null if nothing was measured. */
-static void put_number(FILE *out, const char *key, bool known, int digits, double value)
-{
-    if (known)
-        fprintf(out, ", \"%s\": %.*f", key, digits, value);
-    else
-        fprintf(out, ", \"%s\": null", key);
 }
 
 static void put_summary(FILE *out, const bench_summary *s)

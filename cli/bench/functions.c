@@ -4,6 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+int bench_host_open(cli *c, vh_host **host, vh_error *err)
+{
+    vh_env_options o;
+
+    cli_env_options(c, &o);
+    if (vh_config_source_of(c->config, "log.level") == VH_CONFIG_FROM_DEFAULT)
+        o.log_level = VH_LOG_WARN;
+    return vh_host_new(c->config, &o, host, err);
+}
+
 /* The |i|-th value of option |name|, NULL if there are fewer. */
 static const char *value_at(const cli *c, const char *name, size_t i)
 {

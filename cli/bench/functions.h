@@ -36,6 +36,12 @@ typedef struct bench_functions {
 VH_MUST_CHECK int bench_functions_open(const cli *c, vh_images *images, bench_functions *out, vh_error *err);
 void bench_functions_fini(bench_functions *f);
 
+/**
+ * Makes the host of a bench. It tells of each VM that starts, and there are hundreds: only warnings are logged unless a
+ * level is asked for. The caller owns |*host|. Errors of vh_host_new().
+ */
+VH_MUST_CHECK int bench_host_open(cli *c, vh_host **host, vh_error *err);
+
 /** What |image| is called in reports: "oci:build/functions/hello:v1" is "hello". */
 void bench_function_name(const char *image, char *name, size_t room);
 

@@ -1,95 +1,162 @@
 #include "measure.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <vhive/invoke.h>
 
-int64_t bench_now_ns(void)
+/* How often a run may turn out to record the working set, because the last one was too poor. */
+enum { RECORDINGS_MAX = 3 };
+
+static int64_t now_ns(void)
 {
     struct timespec t;
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail */
+    (void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail; the library's stamps are of this clock */
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static vh_call bounds(vh_cancel *cancel)
+static vh_call bounds(const bench_lab *lab)
 {
     vh_call call = VH_CALL_INIT;
 
-    call.cancel = cancel;
+    call.cancel = lab->cancel;
     return call;
 }
 
-/* Calls the function; the phases go on from where they were. */
-static int invoke(vh_vm *vm, const bench_function *f, vh_cancel *cancel, vh_phases *phases, vh_error *err)
+/* Calls the function; the phases go on from where they were. |*answer| (may be NULL) gets the body. */
+static int invoke(const bench_lab *lab, vh_vm *vm, const bench_function *f, vh_phases *phases, char **answer,
+                  vh_error *err)
 {
-    vh_invoke_response answer = { .size = sizeof(answer) };
-    vh_call call = bounds(cancel);
-    int rc = vh_invoke(f->request, vh_vm_address(vm), vh_vm_port(vm), &call, &answer, err);
+    vh_invoke_response r = { .size = sizeof(r) };
+    vh_call call = bounds(lab);
+    int rc = vh_invoke(f->request, vh_vm_address(vm), vh_vm_port(vm), &call, &r, err);
 
     if (rc == 0) {
-        vh_phases_add(phases, "connect", vh_phases_reached_ns(phases), answer.connected_ns, true);
-        vh_phases_add(phases, "request", answer.connected_ns, answer.last_byte_ns, true);
-        phases->end_ns = answer.last_byte_ns;
+        vh_phases_add(phases, "connect", vh_phases_reached_ns(phases), r.connected_ns, true);
+        vh_phases_add(phases, "request", r.connected_ns, r.last_byte_ns, true);
+        phases->end_ns = r.last_byte_ns;
+        if (answer) {
+            *answer = r.body;
+            r.body = NULL;
+        }
     }
-    vh_invoke_response_fini(&answer);
+    vh_invoke_response_fini(&r);
     return rc;
 }
 
-static void note_host(const vh_vm *vm, bench_host *host)
+static void note_machine(const vh_vm *vm, bench_host *host)
 {
     snprintf(host->vmm, sizeof(host->vmm), "%s", vh_vm_vmm(vm));
     snprintf(host->vmm_version, sizeof(host->vmm_version), "%s", vh_vm_vmm_version(vm));
     snprintf(host->accel, sizeof(host->accel), "%s", vh_vm_accel(vm));
 }
 
-/* The request that counts, and the figures after it. */
-static int call(vh_vm *vm, const bench_engine *engine, const bench_function *f, vh_cancel *cancel, bench_run *run,
-                vh_error *err)
+/* The request that counts. */
+static int call(const bench_lab *lab, const bench_engine *engine, vh_vm *vm, const bench_function *f, bench_run *run,
+                char **answer, vh_error *err)
 {
     int64_t begin = run->phases.begin_ns;
-    vh_call c = bounds(cancel);
     int rc;
 
     run->phases = *vh_vm_phases(vm);
     run->phases.begin_ns = begin;
-    rc = invoke(vm, f, cancel, &run->phases, err);
+    rc = invoke(lab, vm, f, &run->phases, engine->running ? NULL : answer, err);
     if (rc == 0 && engine->running) {
-        run->phases = (vh_phases){ .begin_ns = bench_now_ns() };
-        rc = invoke(vm, f, cancel, &run->phases, err);
+        run->phases = (vh_phases){ .begin_ns = now_ns() };
+        rc = invoke(lab, vm, f, &run->phases, answer, err);
     }
-    if (rc)
-        return rc;
-    run->stats = (vh_vm_stats){ .size = sizeof(run->stats) };
-    rc = vh_vm_stats_get(vm, &c, &run->stats, err);
-    run->figured = rc == 0;
-    run->recorded = run->stats.recording;
-    return rc ? rc : vh_vm_record_end(vm, &c, err);
+    return rc;
 }
 
-int bench_measure(vh_vms *vms, const bench_engine *engine, const bench_function *f, vh_cancel *cancel, bench_run *run,
-                  bench_host *host, vh_error *err)
+int bench_start(const bench_lab *lab, const bench_engine *engine, const bench_function *f, bench_run *run, vh_vm **vm,
+                char **answer, vh_error *err)
 {
     vh_run_options o = VH_RUN_OPTIONS_INIT;
-    vh_call c = bounds(cancel);
-    vh_error why = { 0 };
-    vh_vm *vm = NULL;
+    vh_call c = bounds(lab);
+    vh_vm *started = NULL;
     int rc;
 
     o.image = f->image;
     o.engine = engine->how;
-    run->phases = (vh_phases){ .begin_ns = bench_now_ns() };
-    rc = vh_vm_run(vms, &o, &c, &vm, &why);
-    if (rc == 0 && host)
-        note_host(vm, host);
+    run->phases = (vh_phases){ .begin_ns = now_ns() };
+    rc = vh_vm_run(vh_host_vms(lab->host), &o, &c, &started, err);
+    if (rc == 0 && lab->stamp)
+        note_machine(started, lab->stamp);
     if (rc == 0)
-        rc = call(vm, engine, f, cancel, run, &why);
-    if (rc && !run->phases.end_ns)
-        run->phases.end_ns = bench_now_ns();
+        rc = call(lab, engine, started, f, run, answer, err);
+    if (rc) {
+        run->phases.end_ns = now_ns();
+        vh_vm_free(started);
+        return rc;
+    }
+    *vm = started;
+    return 0;
+}
+
+int bench_figures(const bench_lab *lab, vh_vm *vm, bench_run *run, vh_error *err)
+{
+    vh_call c = bounds(lab);
+    int rc;
+
+    run->stats = (vh_vm_stats){ .size = sizeof(run->stats) };
+    rc = vh_vm_stats_get(vm, &c, &run->stats, err);
+    if (rc)
+        return rc;
+    run->figured = true;
+    run->recorded = run->stats.recording;
+    return vh_vm_record_end(vm, &c, err);
+}
+
+static int measure_once(const bench_lab *lab, const bench_engine *engine, const bench_function *f, bench_run *run,
+                        vh_error *err)
+{
+    vh_error why = { 0 };
+    vh_vm *vm = NULL;
+    int rc = bench_start(lab, engine, f, run, &vm, NULL, &why);
+
+    if (rc == 0)
+        rc = bench_figures(lab, vm, run, &why);
     vh_vm_free(vm); /* killed: how the function ends is not measured */
-    if (vh_cancel_triggered(cancel))
+    if (vh_cancel_triggered(lab->cancel))
         return vh_error_set(err, VH_ECANCELED, "interrupted");
     run->ok = rc == 0;
     memcpy(run->error, why.msg, sizeof(run->error));
     return 0;
+}
+
+int bench_measure(const bench_lab *lab, const bench_engine *engine, const bench_function *f, bench_run *run,
+                  vh_error *err)
+{
+    int rc = 0;
+
+    for (unsigned i = 0; i < RECORDINGS_MAX; i++) {
+        if (!engine->running)
+            rc = bench_drop_do(lab->drop, vh_host_snapshots(lab->host), f->snapshot, err);
+        if (rc == 0)
+            rc = measure_once(lab, engine, f, run, err);
+        if (rc || !run->recorded || engine->running)
+            return rc;
+    }
+    run->ok = false;
+    snprintf(run->error, sizeof(run->error), "the working set had to be recorded anew %d times: each run touches other "
+             "pages", RECORDINGS_MAX);
+    return 0;
+}
+
+int bench_warm_up(const bench_lab *lab, const bench_engine *engine, bench_function *f, vh_error *err)
+{
+    vh_run_options o = VH_RUN_OPTIONS_INIT;
+    vh_call c = bounds(lab);
+    bench_run run = { .ok = false };
+    int rc = 0;
+
+    o.image = f->image;
+    if (engine->how != VH_ENGINE_BOOT && !*f->snapshot)
+        rc = vh_vm_snapshot_create(vh_host_vms(lab->host), &o, false, &c, f->snapshot, err);
+    if (rc == 0)
+        rc = bench_measure(lab, engine, f, &run, err);
+    if (rc == 0 && !run.ok)
+        rc = vh_error_set(err, VH_EGUEST, "%s by %s, before anything was measured: %s", f->name, engine->name, run.error);
+    return rc;
 }

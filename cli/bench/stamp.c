@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "encode.h"
+#include "machine.h"
 
 /* The first "model name" of /proc/cpuinfo; stays "" where there is none. */
 static void read_cpu(char *cpu, size_t room)
@@ -27,20 +28,37 @@ static void read_cpu(char *cpu, size_t room)
         (void)fclose(f);
 }
 
-void bench_stamp(bench_host *host, const vh_config *config)
+/* 0 stays where it cannot be measured, as on a file system without O_DIRECT. */
+static void measure_disk(cli *c, vh_env *env, bench_host *host)
+{
+    vh_call call = cli_call(c);
+    vh_micro *micro;
+
+    if (bench_micro_new(c, env, &micro, NULL))
+        return;
+    cli_console_progress(&(vh_progress){ .what = "disk" }, &c->console);
+    if (vh_micro_run(micro, "disk-sequential", &call, &host->disk_sequential_mb_s, NULL) == 0 &&
+        vh_micro_run(micro, "disk-random", &call, &host->disk_random_4k_mb_s, NULL) == 0)
+        cli_console_progress(&(vh_progress){ .what = "disk", .detail = "measured" }, &c->console);
+    vh_micro_free(micro);
+}
+
+int bench_stamp(cli *c, vh_env *env, bench_host *host, vh_error *err)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     struct timespec now;
     struct utsname u;
 
+    if (getloadavg(&host->load, 1) != 1)
+        host->load = 0;
     read_cpu(host->cpu, sizeof(host->cpu));
     host->cores = cores > 0 ? (unsigned)cores : 0;
     if (uname(&u) == 0)
         snprintf(host->kernel, sizeof(host->kernel), "%s %s", u.sysname, u.release);
-    host->memory_mib = (unsigned)(vh_config_u64(config, "function.memory") >> 20);
-    host->vcpus = (unsigned)vh_config_u64(config, "function.cpus");
+    host->memory_mib = (unsigned)(vh_config_u64(c->config, "function.memory") >> 20);
+    host->vcpus = (unsigned)vh_config_u64(c->config, "function.cpus");
     (void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail */
     cli_time_text((int64_t)now.tv_sec * 1000000000, 0, host->date);
-    if (getloadavg(&host->load, 1) != 1)
-        host->load = 0;
+    measure_disk(c, env, host);
+    return vh_cancel_triggered(c->cancel) ? vh_error_set(err, VH_ECANCELED, "interrupted") : 0;
 }
