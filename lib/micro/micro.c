@@ -110,11 +110,15 @@ int vh_micro_run(vh_micro *micro, const char *name, const vh_call *call, double 
 
     for (size_t i = 0; i < VH_ARRAY_LEN(table); i++)
         if (strcmp(table[i].row.name, name) == 0) {
-            int rc = vh__wait_check(&w, name, err);
+            double measured = 0;
+            int rc = vh__wait_check(&w, "measurement", err);
 
             if (rc == 0)
-                rc = table[i].run(micro, &w, value, err);
-            return rc ? vh_error_wrap(err, rc, "%s", name) : 0;
+                rc = table[i].run(micro, &w, &measured, err);
+            if (rc)
+                return vh_error_wrap(err, rc, "%s", name);
+            *value = measured;
+            return 0;
         }
     return vh_error_set(err, VH_EINVALID, "measurement '%.40s': there is none of that name", name);
 }

@@ -25,7 +25,7 @@ struct vh_micro {
     vh__net *net; /* NULL until it is needed */
 };
 
-/** One measurement; |*value| in the row's unit. */
+/** One measurement; |*value| in the row's unit, of no meaning after an error. */
 typedef int vh__micro_fn(vh_micro *m, const vh__wait *w, double *value, vh_error *err);
 
 /* memory.c, replay.c, disk.c, process.c, network.c */

@@ -81,7 +81,7 @@ static int load_data(struct vh__ws_fetch *f, vh_error *err)
         return vh_error_set(err, -errno, "memory for " VH_WS_FILE);
     }
     f->mapped = want;
-    /* Only advice: 1040 MB/s with it, 860 without, 660 populated ahead (5.8 MiB by reap-micro, cold) */
+    /* Only advice: 1040 MB/s with it, 860 without, 660 populated ahead (5.8 MiB, cold) */
     (void)madvise(f->data, want, MADV_HUGEPAGE);
     rc = vh__ws_read(f->data_fd, f->data, want, &f->stop, &f->how, err);
     f->read_ns = vh__clock_mono_ns() - from;

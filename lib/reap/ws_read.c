@@ -5,7 +5,7 @@
 
 #include "reap_priv.h"
 
-/* In flight at once; see tests/tools/reap_micro.c. */
+/* In flight at once; `vhive-bench micro ws-fetch` tells what it is worth. */
 enum { EXTENT = 512 << 10, DEPTH = 8 };
 
 /* A read of n bytes: what has been asked for, and how much of it is with the kernel. */
