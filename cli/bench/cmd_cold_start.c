@@ -230,9 +230,10 @@ const cli_command bench_cmd_cold_start = {
     .options = options,
     .details =
         "Each run starts an instance, calls it, and ends it; its time goes from the request to the last byte of the\n"
-        "answer. warm is the time of a second request to an instance that runs. The engines take turns, so that none\n"
-        "always follows another. A snapshot is made first if there is none, and each engine has one run that is not\n"
-        "counted; neither is one that records a working set. --drop all needs root outside of containers.\n"
+        "answer. warm is the time of a second request to an instance that runs; with -shell a VMM was started ahead and\n"
+        "waits for the snapshot. The engines take turns, so that none always follows another. A snapshot is made first\n"
+        "if there is none, and each engine has one run that is not counted; neither is one that records a working set.\n"
+        "--drop all needs root outside of containers.\n"
         "\n"
         "Interrupted, it writes what it has. docs/vhive-bench.md tells what the members of the JSON mean.\n",
     .examples = "  vhive-bench cold-start --image oci:build/functions/hello\n"

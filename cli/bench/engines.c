@@ -3,11 +3,13 @@
 #include <string.h>
 
 static const bench_engine engines[] = {
-    { "boot", VH_ENGINE_BOOT, false },
-    { "file", VH_ENGINE_FILE, false },
-    { "uffd", VH_ENGINE_UFFD, false },
-    { "reap", VH_ENGINE_REAP, false },
-    { "warm", VH_ENGINE_REAP, true },
+    { "boot", VH_ENGINE_BOOT, .shell = false },
+    { "file", VH_ENGINE_FILE, .shell = false },
+    { "uffd", VH_ENGINE_UFFD, .shell = false },
+    { "reap", VH_ENGINE_REAP, .shell = false },
+    { "uffd-shell", VH_ENGINE_UFFD, .shell = true },
+    { "reap-shell", VH_ENGINE_REAP, .shell = true },
+    { "warm", VH_ENGINE_REAP, .running = true },
 };
 
 static const bench_engine *find(const char *name, size_t n)

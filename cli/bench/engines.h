@@ -9,6 +9,7 @@
 typedef struct bench_engine {
     const char *name;
     vh_engine how; /* the instance is started */
+    bool shell;    /* a VMM waits for it */
     bool running;  /* the measured request is the second one, to an instance that runs already */
 } bench_engine;
 
@@ -21,7 +22,7 @@ typedef struct bench_engines {
 } bench_engines;
 
 /** Names of all, as help and errors show them. */
-#define BENCH_ENGINES "boot,file,uffd,reap,warm"
+#define BENCH_ENGINES "boot,file,uffd,reap,uffd-shell,reap-shell,warm"
 
 /** Reads names separated by commas. VH_EINVALID: an unknown one, one that is there twice, or none. */
 VH_MUST_CHECK int bench_engines_parse(const char *list, bench_engines *out, vh_error *err);

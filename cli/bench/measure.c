@@ -108,6 +108,16 @@ int bench_figures(const bench_lab *lab, vh_vm *vm, bench_run *run, vh_error *err
     return vh_vm_record_end(vm, &c, err);
 }
 
+/* Only the next run takes it: each brings its own. */
+static int fill_shells(const bench_lab *lab, vh_error *err)
+{
+    vh_shells_options o = VH_SHELLS_OPTIONS_INIT;
+    vh_call c = bounds(lab);
+
+    o.count = 1;
+    return vh_vms_shells_fill(vh_host_vms(lab->host), &o, &c, err);
+}
+
 static int measure_once(const bench_lab *lab, const bench_engine *engine, const bench_function *f, bench_run *run,
                         vh_error *err)
 {
@@ -131,7 +141,9 @@ int bench_measure(const bench_lab *lab, const bench_engine *engine, const bench_
     int rc = 0;
 
     for (unsigned i = 0; i < RECORDINGS_MAX; i++) {
-        if (!engine->running)
+        if (engine->shell)
+            rc = fill_shells(lab, err);
+        if (rc == 0 && !engine->running)
             rc = bench_drop_do(lab->drop, vh_host_snapshots(lab->host), f->snapshot, err);
         if (rc == 0)
             rc = measure_once(lab, engine, f, run, err);

@@ -18,9 +18,9 @@ static void engines_are_read_in_the_order_of_the_list(void **state)
     assert_true(e.v[0]->running);
     assert_int_equal(e.v[1]->how, VH_ENGINE_FILE);
     assert_int_equal(e.v[2]->how, VH_ENGINE_REAP);
-    assert_false(e.v[2]->running);
+    assert_false(e.v[2]->running || e.v[2]->shell);
     assert_ok(bench_engines_parse(BENCH_ENGINES, &e, &err), err);
-    assert_int_equal(e.n, 5);
+    assert_int_equal(e.n, 7);
 }
 
 static void lists_that_are_none_are_refused(void **state)
