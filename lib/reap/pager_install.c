@@ -1,4 +1,4 @@
-/* The installer: waits for the working set and puts it in place, run by run. */
+/* The installer: puts the working set in place, run by run, while the rest of it is still being read. */
 #include <errno.h>
 #include <unistd.h>
 
@@ -84,18 +84,25 @@ static int install_span(vh__pager *p, struct span s, vh_error *err)
     return 0;
 }
 
-static int install_runs(vh__pager *p, const vh__ws_index *x, const char *data, vh_error *err)
+/* Run after run in the order in which they are needed, each as soon as its data is there. */
+static int install_runs(vh__pager *p, const vh__ws_index *x, const vh__wait *w, vh_error *err)
 {
+    const char *data = vh__ws_fetch_data(p->fetch);
+    size_t used = 0;
+
     for (size_t i = 0; i < x->n; i++) {
         const vh__ws_run *r = &x->runs[i];
         uint64_t bytes = (uint64_t)r->count * x->page_size;
-        int rc = install_span(p, (struct span){ .offset = (uint64_t)r->page * x->page_size, .left = bytes,
-                                                .data = r->zero ? NULL : data }, err);
+        struct span s = { .offset = (uint64_t)r->page * x->page_size, .left = bytes,
+                          .data = r->zero ? NULL : data + used };
+        int rc = 0;
 
+        if (!r->zero)
+            rc = vh__ws_fetch_await(p->fetch, used += bytes, w, err);
+        if (rc == 0)
+            rc = install_span(p, s, err);
         if (rc)
             return rc;
-        if (!r->zero)
-            data += bytes;
     }
     return 0;
 }
@@ -113,7 +120,7 @@ static void note_working_set(vh__pager *p, const vh__ws_index *x)
 static int install(vh__pager *p, vh_error *err)
 {
     vh__wait until_stopped = { .deadline_ns = INT64_MAX, .cancel = p->stop };
-    int rc = vh__ws_fetch_join(p->fetch, &until_stopped, err);
+    int rc = vh__ws_fetch_await(p->fetch, 0, &until_stopped, err);
     const vh__ws_index *x = vh__ws_fetch_index(p->fetch);
 
     if (rc)
@@ -123,9 +130,12 @@ static int install(vh__pager *p, vh_error *err)
                             (unsigned long long)x->memory_size, x->page_size);
     note_working_set(p, x);
     atomic_store(&p->install_start_ns, vh__clock_mono_ns());
-    rc = install_runs(p, x, vh__ws_fetch_data(p->fetch), err);
+    rc = install_runs(p, x, &until_stopped, err);
+    if (rc == 0)
+        rc = vh__ws_fetch_join(p->fetch, &until_stopped, err);
     atomic_store(&p->install_end_ns, vh__clock_mono_ns());
-    vh__ws_fetch_drop_data(p->fetch);
+    if (rc == 0)
+        vh__ws_fetch_drop_data(p->fetch);
     return rc;
 }
 

@@ -123,16 +123,19 @@ typedef struct vh__ws_run {
     bool zero;
 } vh__ws_run;
 
-/** A decoded ws.idx. Runs ascend and do not overlap. Zero-initialise; vh__ws_index_fini(). */
+/** The ws file is checked, and handed on, in pieces of this size; the last one may be shorter. */
+#define VH_WS_PIECE (512u << 10)
+
+/** A decoded ws.idx. Runs are in the order in which they are needed, and do not overlap. vh__ws_index_fini(). */
 typedef struct vh__ws_index {
     char snapshot[VH_WS_SNAPSHOT_MAX + 1];
     uint64_t memory_size;
     uint64_t pages, zero_pages; /* zero ones included; of these zero */
     uint64_t data_bytes;        /* length of the ws file */
     uint32_t page_size;
-    uint8_t data_hash[16]; /* XXH3-128, canonical, of the ws file */
-    size_t n;
-    vh__ws_run *runs; /* owned */
+    size_t n, npieces;
+    vh__ws_run *runs;        /* owned */
+    uint8_t (*hashes)[16];   /* owned; XXH3-128, canonical, of each piece of the ws file */
 } vh__ws_index;
 
 /**
@@ -152,9 +155,9 @@ typedef struct vh__ws_info {
 } vh__ws_info;
 
 /**
- * Writes the working set of |n| pages (numbers in the memory file; any order, repetitions are fine) with
- * their content from |memory_fd|, replacing an older one in the directory |dirfd|. All are borrowed; |info|
- * may be NULL. Durable when it returns. At no time does an index stand beside data of another recording
+ * Writes the working set of |n| pages (numbers in the memory file, in the order in which they are needed; repetitions
+ * are fine) with their content from |memory_fd|, replacing an older one in the directory |dirfd|. Neighbouring pages
+ * are one run, which comes when the first of them is needed. All are borrowed; |info| may be NULL. Durable when it returns. At no time does an index stand beside data of another recording
  * without its checksum telling. Blocks for as long as the disk takes.
  * Returns 0; VH_EINVALID  a page outside of the memory, a bad identity, nothing to write;  VH_ECORRUPT  the
  * memory file is shorter than |id| says;  VH_ELIMIT  more than VH_WS_DATA_MAX;  -ENOMEM;  -errno. On error
@@ -190,10 +193,16 @@ VH_MUST_CHECK int vh__ws_fetch_start(int dirfd, const vh__ws_identity *id, vh__w
  */
 VH_MUST_CHECK int vh__ws_fetch_join(vh__ws_fetch *fetch, const vh__wait *w, vh_error *err);
 
+/**
+ * Waits until the first |upto| bytes of the data have been read and checked; 0: until the index has. They, and the
+ * index, may be used then while the rest is on its way. For one thread at a time; returns as vh__ws_fetch_join().
+ */
+VH_MUST_CHECK int vh__ws_fetch_await(vh__ws_fetch *fetch, size_t upto, const vh__wait *w, vh_error *err);
+
 /** Any thread, any time. */
 void vh__ws_fetch_stats_get(const vh__ws_fetch *fetch, vh__ws_fetch_stats *out);
 
-/** What was fetched, after vh__ws_fetch_join() succeeded; borrowed from |fetch|. */
+/** What was fetched, after vh__ws_fetch_join() or as far as vh__ws_fetch_await() succeeded; borrowed from |fetch|. */
 const vh__ws_index *vh__ws_fetch_index(const vh__ws_fetch *fetch);
 const void *vh__ws_fetch_data(const vh__ws_fetch *fetch);
 /** Gives the memory of the data back early, after an end; index and stats stay. */

@@ -29,19 +29,25 @@ VH_MUST_CHECK int vh__ws_identity_check(const vh__ws_identity *id, vh_error *err
 void vh__ws_index_encode(const vh__ws_index *index, vh__buf *out);
 /** Largest ws.idx: a run for each page of the largest working set, and as many zero runs between them. */
 #define VH_WS_INDEX_MAX (4 * VH_WS_DATA_MAX / VH_PAGE_SIZE_MIN * 8)
+/** Pieces of |bytes| of data. */
+#define VH_WS_PIECES(bytes) (((bytes) + VH_WS_PIECE - 1) / VH_WS_PIECE)
 
 /**
  * Reads |n| bytes from the start of |fd| to the page-aligned |to|, several extents at a time by io_uring, by
  * pread where that is refused, and past the page cache if |fd| has O_DIRECT and its filesystem keeps the
- * promise. Ends early with VH_ECANCELED once |*stop|. Touches |to| no more when it returns. |how| is filled
- * in.
+ * promise. |arrived| is told of every piece that is there, in any order and perhaps again; what it returns ends the
+ * read if it is not 0. Ends early with VH_ECANCELED once |*stop|. Touches |to| no more when it returns.
  */
-struct vh__ws_read_how {
-    bool direct, uring;
-};
-VH_MUST_CHECK int vh__ws_read(int fd, void *to, size_t n, const atomic_bool *stop,
-                              struct vh__ws_read_how *how,
-                              vh_error *err);
+typedef struct vh__ws_read_job {
+    int fd;
+    void *to;
+    size_t n;
+    const atomic_bool *stop;
+    int (*arrived)(size_t piece, void *arg, vh_error *err);
+    void *arg;
+    bool direct, uring; /* out: how it was done */
+} vh__ws_read_job;
+VH_MUST_CHECK int vh__ws_read(vh__ws_read_job *job, vh_error *err);
 
 /* ---- userfaultfd calls ---- */
 

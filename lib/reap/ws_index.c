@@ -7,8 +7,8 @@
  *      24  u64 pages, u64 zero pages among them
  *      40  u64 number of runs
  *      48  snapshot id, 64 bytes, padded with NUL
- *     112  XXH3-128 of the file ws
- *     128  runs: u32 first page, u32 number of pages, its top bit set for zero ones
+ *     112  runs, in the order in which they are needed: u32 first page, u32 number of pages, its top bit set for zero ones
+ *     ...  XXH3-128 of each piece of the file ws
  *     end  XXH3-128 of all before
  */
 #include "reap.h"
@@ -21,11 +21,11 @@
 #include "reap_priv.h"
 
 #define MAGIC    "vhive-ws"
-#define VERSION  1u
+#define VERSION  2u
 #define RUN_ZERO (1u << 31)
 
 enum { OFF_VERSION = 8, OFF_PAGE_SIZE = 12, OFF_MEMORY_SIZE = 16, OFF_PAGES = 24, OFF_ZERO_PAGES = 32,
-       OFF_RUNS = 40, OFF_SNAPSHOT = 48, OFF_DATA_HASH = 112, HEADER = 128, RUN = 8, HASH = 16 };
+       OFF_RUNS = 40, OFF_SNAPSHOT = 48, HEADER = 112, RUN = 8, HASH = 16 };
 
 static uint32_t get32(const uint8_t *p)
 {
@@ -74,12 +74,10 @@ static int check_envelope(const uint8_t *p, size_t n, vh_error *err)
     vh__reap_hash(p, n - HASH, hash);
     if (memcmp(hash, p + n - HASH, HASH) != 0)
         return corrupt(err, "checksum does not match");
-    if (get64(p + OFF_RUNS) != (n - HEADER - HASH) / RUN || (n - HEADER - HASH) % RUN)
-        return corrupt(err, "length and number of runs disagree");
     return 0;
 }
 
-static int decode_header(const uint8_t *p, vh__ws_index *x, vh_error *err)
+static int decode_header(const uint8_t *p, size_t n, vh__ws_index *x, vh_error *err)
 {
     x->page_size = get32(p + OFF_PAGE_SIZE);
     x->memory_size = get64(p + OFF_MEMORY_SIZE);
@@ -87,7 +85,6 @@ static int decode_header(const uint8_t *p, vh__ws_index *x, vh_error *err)
     x->zero_pages = get64(p + OFF_ZERO_PAGES);
     x->n = get64(p + OFF_RUNS);
     memcpy(x->snapshot, p + OFF_SNAPSHOT, VH_WS_SNAPSHOT_MAX);
-    memcpy(x->data_hash, p + OFF_DATA_HASH, sizeof(x->data_hash));
     if (!vh__reap_page_size_ok(x->page_size) || x->memory_size % x->page_size ||
         x->memory_size / x->page_size > UINT32_MAX)
         return corrupt(err, "impossible page or memory size");
@@ -97,30 +94,53 @@ static int decode_header(const uint8_t *p, vh__ws_index *x, vh_error *err)
     if (x->data_bytes > VH_WS_DATA_MAX)
         return vh_error_set(err, VH_ELIMIT, VH_WS_INDEX_FILE ": %llu bytes of data, at most %llu are used",
                             (unsigned long long)x->data_bytes, (unsigned long long)VH_WS_DATA_MAX);
+    x->npieces = VH_WS_PIECES(x->data_bytes);
+    if (x->n > n / RUN || n != HEADER + x->n * RUN + x->npieces * HASH + HASH)
+        return corrupt(err, "length and number of runs disagree");
     return 0;
 }
 
-/* Ascending, apart, inside of the memory, and adding up to what the header says. */
+static int by_page(const void *a, const void *b)
+{
+    uint32_t x = ((const vh__ws_run *)a)->page, y = ((const vh__ws_run *)b)->page;
+
+    return x < y ? -1 : x > y;
+}
+
+/* No page is in two runs: a second copy would overwrite what the guest has written since. */
+static int check_apart(const vh__ws_index *x, vh_error *err)
+{
+    vh_auto_free vh__ws_run *sorted = malloc((x->n ? x->n : 1) * sizeof(*sorted));
+
+    if (!sorted)
+        return vh_error_set(err, -ENOMEM, VH_WS_INDEX_FILE);
+    memcpy(sorted, x->runs, x->n * sizeof(*sorted));
+    qsort(sorted, x->n, sizeof(*sorted), by_page);
+    for (size_t i = 1; i < x->n; i++)
+        if (sorted[i].page < sorted[i - 1].page + sorted[i - 1].count)
+            return corrupt(err, "runs overlap");
+    return 0;
+}
+
+/* Apart, inside of the memory, and adding up to what the header says. */
 static int decode_runs(const uint8_t *p, vh__ws_index *x, vh_error *err)
 {
-    uint64_t next = 0, pages = 0, zeros = 0;
+    uint64_t pages = 0, zeros = 0;
 
     for (size_t i = 0; i < x->n; i++, p += RUN) {
         vh__ws_run r = { .page = get32(p), .count = get32(p + 4) & ~RUN_ZERO,
                         .zero = get32(p + 4) & RUN_ZERO };
 
-        if (r.count == 0 || r.page < next)
-            return corrupt(err, "runs are empty, overlap or do not ascend");
-        next = (uint64_t)r.page + r.count;
-        if (next > x->memory_size / x->page_size)
-            return corrupt(err, "a run reaches beyond the memory");
+        if (r.count == 0 || (uint64_t)r.page + r.count > x->memory_size / x->page_size)
+            return corrupt(err, "a run is empty or reaches beyond the memory");
         pages += r.count;
         zeros += r.zero ? r.count : 0;
         x->runs[i] = r;
     }
     if (pages != x->pages || zeros != x->zero_pages)
         return corrupt(err, "runs do not add up");
-    return 0;
+    memcpy(x->hashes, p, x->npieces * HASH);
+    return check_apart(x, err);
 }
 
 int vh__ws_index_decode(const void *bytes, size_t n, vh__ws_index *out, vh_error *err)
@@ -129,13 +149,13 @@ int vh__ws_index_decode(const void *bytes, size_t n, vh__ws_index *out, vh_error
     int rc = check_envelope(bytes, n, err);
 
     if (rc == 0)
-        rc = decode_header(bytes, &x, err);
+        rc = decode_header(bytes, n, &x, err);
     if (rc)
         return rc;
     x.runs = calloc(x.n ? x.n : 1, sizeof(*x.runs));
-    if (!x.runs)
-        return vh_error_set(err, -ENOMEM, VH_WS_INDEX_FILE);
-    rc = decode_runs((const uint8_t *)bytes + HEADER, &x, err);
+    x.hashes = calloc(x.npieces ? x.npieces : 1, sizeof(*x.hashes));
+    rc = x.runs && x.hashes ? decode_runs((const uint8_t *)bytes + HEADER, &x, err)
+                            : vh_error_set(err, -ENOMEM, VH_WS_INDEX_FILE);
     if (rc) {
         vh__ws_index_fini(&x);
         return rc;
@@ -147,12 +167,13 @@ int vh__ws_index_decode(const void *bytes, size_t n, vh__ws_index *out, vh_error
 void vh__ws_index_fini(vh__ws_index *index)
 {
     free(index->runs);
+    free(index->hashes);
     *index = (vh__ws_index){ 0 };
 }
 
 void vh__ws_index_encode(const vh__ws_index *x, vh__buf *out)
 {
-    size_t n = HEADER + x->n * RUN + HASH;
+    size_t hashes = HEADER + x->n * RUN, n = hashes + x->npieces * HASH + HASH;
     uint8_t *p = vh__buf_reserve(out, n);
 
     if (!p)
@@ -166,11 +187,11 @@ void vh__ws_index_encode(const vh__ws_index *x, vh__buf *out)
     put64(p + OFF_ZERO_PAGES, x->zero_pages);
     put64(p + OFF_RUNS, x->n);
     memcpy(p + OFF_SNAPSHOT, x->snapshot, strlen(x->snapshot));
-    memcpy(p + OFF_DATA_HASH, x->data_hash, sizeof(x->data_hash));
     for (size_t i = 0; i < x->n; i++) {
         put32(p + HEADER + i * RUN, x->runs[i].page);
         put32(p + HEADER + i * RUN + 4, x->runs[i].count | (x->runs[i].zero ? RUN_ZERO : 0));
     }
+    memcpy(p + hashes, x->hashes, x->npieces * HASH);
     vh__reap_hash(p, n - HASH, p + n - HASH);
     out->len += n;
 }

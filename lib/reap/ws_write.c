@@ -12,16 +12,30 @@
 
 enum { CHUNK = 1 << 20 }; /* read from the memory file at once, or one page if that is larger */
 
+/*
+ * Neighbouring pages, and when the first of them is needed. They come together: one call for all is 0.93 us a page, one
+ * for each 1.30. Closing gaps does not pay: with those of two pages pyaes has a third fewer runs and 28 % more bytes.
+ */
+struct stretch {
+    uint32_t first, count;
+    size_t rank;
+};
+
+struct page {
+    uint32_t number;
+    size_t rank;
+};
+
 struct writer {
     int dirfd, memory_fd; /* borrowed */
     int data_fd;
     char data_tmp[48], index_tmp[48]; /* names in the directory; empty: there is no such file */
     vh__ws_index index;
-    uint32_t *pages; /* sorted, each once */
+    struct stretch *stretches; /* in order of their rank */
     size_t n;
     char *chunk;
     size_t chunk_pages;
-    XXH3_state_t *hash;
+    XXH3_state_t *hash; /* of the piece that is being written */
 };
 
 static void writer_fini(struct writer *w)
@@ -32,48 +46,90 @@ static void writer_fini(struct writer *w)
         (void)unlinkat(w->dirfd, w->index_tmp, 0); /* as above */
     vh__fd_close(&w->data_fd);
     vh__ws_index_fini(&w->index);
-    free(w->pages);
+    free(w->stretches);
     free(w->chunk);
     XXH3_freeState(w->hash);
 }
 
+/* By number, and of equal ones the one that was needed first. */
 static int by_number(const void *a, const void *b)
 {
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    const struct page *x = a, *y = b;
+
+    if (x->number != y->number)
+        return x->number < y->number ? -1 : 1;
+    return x->rank < y->rank ? -1 : x->rank > y->rank;
+}
+
+static int by_rank(const void *a, const void *b)
+{
+    size_t x = ((const struct stretch *)a)->rank, y = ((const struct stretch *)b)->rank;
 
     return x < y ? -1 : x > y;
 }
 
-static int sort_pages(struct writer *w, const uint32_t *pages, size_t n, vh_error *err)
+/* Adds a page, not before those that came, to the last stretch if it continues that, else to a new one. */
+static void add_to_stretches(struct writer *w, const struct page *p)
+{
+    struct stretch *last = w->n ? &w->stretches[w->n - 1] : NULL;
+
+    if (!last || p->number > last->first + last->count) {
+        w->stretches[w->n++] = (struct stretch){ .first = p->number, .count = 1, .rank = p->rank };
+        return;
+    }
+    last->count += p->number == last->first + last->count; /* else it is the same page again */
+    last->rank = VH_MIN(last->rank, p->rank);
+}
+
+static int make_stretches(struct writer *w, const uint32_t *pages, size_t n, vh_error *err)
 {
     uint64_t limit = w->index.memory_size / w->index.page_size;
+    vh_auto_free struct page *sorted = malloc(n * sizeof(*sorted));
 
-    memcpy(w->pages, pages, n * sizeof(*pages));
-    qsort(w->pages, n, sizeof(*pages), by_number);
+    w->stretches = malloc(n * sizeof(*w->stretches));
+    if (!sorted || !w->stretches)
+        return vh_error_set(err, -ENOMEM, "working set of %s", w->index.snapshot);
     for (size_t i = 0; i < n; i++)
-        if (i == 0 || w->pages[i] != w->pages[i - 1])
-            w->pages[w->n++] = w->pages[i];
-    if (w->pages[w->n - 1] >= limit)
+        sorted[i] = (struct page){ .number = pages[i], .rank = i };
+    qsort(sorted, n, sizeof(*sorted), by_number);
+    if (sorted[n - 1].number >= limit)
         return vh_error_set(err, VH_EINVALID, "working set of %s: page %u of %llu", w->index.snapshot,
-                            w->pages[w->n - 1], (unsigned long long)limit);
+                            sorted[n - 1].number, (unsigned long long)limit);
+    for (size_t i = 0; i < n; i++)
+        add_to_stretches(w, &sorted[i]);
+    qsort(w->stretches, w->n, sizeof(*w->stretches), by_rank);
     return 0;
+}
+
+/* Room for as many runs and pieces as there can be. */
+static int make_index(struct writer *w, vh_error *err)
+{
+    size_t pages = 0;
+
+    for (size_t i = 0; i < w->n; i++)
+        pages += w->stretches[i].count;
+    w->index.runs = malloc(pages * sizeof(*w->index.runs));
+    w->index.hashes = malloc((VH_WS_PIECES((uint64_t)pages * w->index.page_size)) * sizeof(*w->index.hashes));
+    return w->index.runs && w->index.hashes ? 0
+                                            : vh_error_set(err, -ENOMEM, "working set of %s", w->index.snapshot);
 }
 
 static int writer_init(struct writer *w, const vh__ws_identity *id, const uint32_t *pages, size_t n,
                        vh_error *err)
 {
+    int rc;
+
     w->index.memory_size = id->memory_size;
     w->index.page_size = id->page_size;
     strcpy(w->index.snapshot, id->snapshot);
     w->chunk_pages = VH_MAX(CHUNK / id->page_size, 1u);
-    w->pages = malloc(n * sizeof(*w->pages));
-    w->index.runs = malloc(n * sizeof(*w->index.runs)); /* there are no more runs than pages */
     w->chunk = malloc(w->chunk_pages * id->page_size);
     w->hash = XXH3_createState();
-    if (!w->pages || !w->index.runs || !w->chunk || !w->hash)
+    if (!w->chunk || !w->hash)
         return vh_error_set(err, -ENOMEM, "working set of %s", id->snapshot);
     XXH3_128bits_reset(w->hash);
-    return sort_pages(w, pages, n, err);
+    rc = make_stretches(w, pages, n, err);
+    return rc ? rc : make_index(w, err);
 }
 
 /* Makes a file under a temporary name, which is left in |tmp| while it exists. */
@@ -103,13 +159,36 @@ static void add_to_runs(vh__ws_index *x, uint32_t page, bool zero)
         x->runs[x->n++] = (vh__ws_run){ .page = page, .count = 1, .zero = zero };
 }
 
+/* Ends the piece that is being written. */
+static void end_piece(struct writer *w)
+{
+    XXH128_canonical_t hash;
+
+    XXH128_canonicalFromHash(&hash, XXH3_128bits_digest(w->hash));
+    memcpy(w->index.hashes[w->index.npieces++], hash.digest, sizeof(hash.digest));
+    XXH3_128bits_reset(w->hash);
+}
+
+static void hash_data(struct writer *w, const char *from, size_t n)
+{
+    while (n > 0) {
+        size_t part = VH_MIN(n, VH_WS_PIECE - w->index.data_bytes % VH_WS_PIECE);
+
+        XXH3_128bits_update(w->hash, from, part);
+        w->index.data_bytes += part;
+        from += part;
+        n -= part;
+        if (w->index.data_bytes % VH_WS_PIECE == 0)
+            end_piece(w);
+    }
+}
+
 static int append_data(struct writer *w, const char *from, size_t n, vh_error *err)
 {
     if (w->index.data_bytes + n > VH_WS_DATA_MAX)
         return vh_error_set(err, VH_ELIMIT, "working set of %s: larger than %llu bytes", w->index.snapshot,
                             (unsigned long long)VH_WS_DATA_MAX);
-    XXH3_128bits_update(w->hash, from, n);
-    w->index.data_bytes += n;
+    hash_data(w, from, n);
     return vh__fd_pwrite_full(w->data_fd, from, n, w->index.data_bytes - n, VH_WS_FILE, err);
 }
 
@@ -134,23 +213,27 @@ static int write_contiguous(struct writer *w, uint32_t first, size_t count, vh_e
     return rc;
 }
 
+static int write_stretch(struct writer *w, const struct stretch *s, vh_error *err)
+{
+    int rc = 0;
+
+    for (uint32_t done = 0, part; rc == 0 && done < s->count; done += part) {
+        part = (uint32_t)VH_MIN((size_t)(s->count - done), w->chunk_pages);
+        rc = write_contiguous(w, s->first + done, part, err);
+    }
+    return rc;
+}
+
 static int write_data(struct writer *w, vh_error *err)
 {
-    XXH128_canonical_t hash;
     int rc = create_tmp(w, VH_WS_FILE, w->data_tmp, &w->data_fd, err);
 
-    for (size_t i = 0; rc == 0 && i < w->n;) {
-        size_t k = 1;
-
-        while (i + k < w->n && k < w->chunk_pages && w->pages[i + k] == w->pages[i] + k)
-            k++;
-        rc = write_contiguous(w, w->pages[i], k, err);
-        i += k;
-    }
+    for (size_t i = 0; rc == 0 && i < w->n; i++)
+        rc = write_stretch(w, &w->stretches[i], err);
+    if (rc == 0 && w->index.data_bytes % VH_WS_PIECE)
+        end_piece(w);
     if (rc == 0 && fsync(w->data_fd) < 0)
         rc = vh_error_set(err, -errno, "sync %s", w->data_tmp);
-    XXH128_canonicalFromHash(&hash, XXH3_128bits_digest(w->hash));
-    memcpy(w->index.data_hash, hash.digest, sizeof(w->index.data_hash));
     return rc;
 }
 

@@ -7,21 +7,29 @@
 #include "auto.h"
 #include "reap.h"
 
-/* An accepted index must not lead an installer out of the memory or out of the data. */
+/* Pages of two runs. */
+static int overlap(const vh__ws_run *a, const vh__ws_run *b)
+{
+    return a->page < b->page + b->count && b->page < a->page + a->count;
+}
+
+/* An accepted index must not lead an installer out of the memory or out of the data, or twice to the same page. */
 static void decode(const uint8_t *bytes, size_t n)
 {
     vh__ws_index x = { 0 };
-    uint64_t next = 0, data = 0;
+    uint64_t data = 0;
 
     if (vh__ws_index_decode(bytes, n, &x, NULL))
         return;
     for (size_t i = 0; i < x.n; i++) {
-        if (x.runs[i].page < next || x.runs[i].count == 0)
+        if (x.runs[i].count == 0 || (uint64_t)x.runs[i].page + x.runs[i].count > x.memory_size / x.page_size)
             __builtin_trap();
-        next = (uint64_t)x.runs[i].page + x.runs[i].count;
+        for (size_t k = 0; k < i && k < 256; k++)
+            if (overlap(&x.runs[k], &x.runs[i]))
+                __builtin_trap();
         data += x.runs[i].zero ? 0 : (uint64_t)x.runs[i].count * x.page_size;
     }
-    if (next * x.page_size > x.memory_size || data != x.data_bytes || strlen(x.snapshot) > VH_WS_SNAPSHOT_MAX)
+    if (data != x.data_bytes || x.npieces * (uint64_t)VH_WS_PIECE < data || strlen(x.snapshot) > VH_WS_SNAPSHOT_MAX)
         __builtin_trap();
     vh__ws_index_fini(&x);
 }

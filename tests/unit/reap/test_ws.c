@@ -6,7 +6,7 @@
 
 #include "failalloc.h"
 
-enum { PAGES = 64 };
+enum { PAGES = 64, MANY = 400 }; /* MANY make several pieces */
 
 struct set {
     testenv env;
@@ -114,6 +114,74 @@ static void pages_are_sorted_into_runs(void **state)
     vh__ws_fetch_stats_get(f, &stats);
     assert_int_equal(stats.bytes, 7 * PAGE);
     assert_true(stats.end_ns >= stats.start_ns);
+    vh__ws_fetch_free(f);
+}
+
+static void what_is_needed_first_comes_first(void **state)
+{
+    static const uint32_t pages[] = { 33, 2, 34, 1, 50 }, order[] = { 33, 34, 1, 2, 50 };
+    struct set *s = *state;
+    const vh__ws_index *x;
+    unsigned char want[PAGE];
+    vh__ws_fetch *f = NULL;
+    vh_error err = { 0 };
+
+    write_set(s, pages, VH_ARRAY_LEN(pages), NULL);
+    assert_ok(fetch_set(s, &s->id, &f, &err), err);
+    x = vh__ws_fetch_index(f);
+    assert_int_equal(x->n, 3);
+    assert_true(x->runs[0].page == 33 && x->runs[0].count == 2);
+    assert_true(x->runs[1].page == 1 && x->runs[1].count == 2);
+    assert_true(x->runs[2].page == 50 && x->runs[2].count == 1);
+    for (uint32_t i = 0; i < VH_ARRAY_LEN(order); i++) {
+        memfile_page(order[i], want);
+        assert_memory_equal((const char *)vh__ws_fetch_data(f) + i * PAGE, want, PAGE);
+    }
+    vh__ws_fetch_free(f);
+}
+
+/* Starts the fetch of a larger set, after damage to one byte of its data; 0: none. Its first page is page 0. */
+static vh__ws_fetch *fetch_many(struct set *s, off_t damage_at)
+{
+    vh_auto_fd int memory = memfile_make(&s->env, MANY);
+    uint32_t pages[MANY];
+    vh__ws_fetch *f = NULL;
+    vh_error err = { 0 };
+
+    s->id = memfile_id(MANY);
+    for (uint32_t i = 0; i < MANY; i++)
+        pages[i] = i;
+    assert_ok(vh__ws_write(s->dirfd, &s->id, memory, pages, MANY, NULL, &err), err);
+    if (damage_at)
+        flip(s, VH_WS_FILE, damage_at);
+    assert_ok(vh__ws_fetch_start(s->dirfd, &s->id, &f, &err), err);
+    return f;
+}
+
+static void pieces_may_be_used_while_the_rest_is_read(void **state)
+{
+    vh__wait w = vh__wait_from(NULL, 10000);
+    vh__ws_fetch *f = fetch_many(*state, 0);
+    unsigned char want[PAGE];
+    vh_error err = { 0 };
+
+    assert_ok(vh__ws_fetch_await(f, 0, &w, &err), err);
+    assert_true(vh__ws_fetch_index(f)->npieces > 1);
+    assert_ok(vh__ws_fetch_await(f, PAGE, &w, &err), err);
+    memfile_page(0, want);
+    assert_memory_equal(vh__ws_fetch_data(f), want, PAGE);
+    assert_ok(vh__ws_fetch_await(f, vh__ws_fetch_index(f)->data_bytes, &w, &err), err);
+    assert_ok(vh__ws_fetch_join(f, &w, &err), err);
+    vh__ws_fetch_free(f);
+}
+
+static void a_damaged_piece_is_never_handed_on(void **state)
+{
+    vh__wait w = vh__wait_from(NULL, 10000);
+    vh__ws_fetch *f = fetch_many(*state, -1); /* the last byte of the last piece */
+
+    assert_int_equal(vh__ws_fetch_await(f, (MANY - 1) * PAGE, &w, NULL), VH_ECORRUPT);
+    assert_int_equal(vh__ws_fetch_join(f, &w, NULL), VH_ECORRUPT);
     vh__ws_fetch_free(f);
 }
 
@@ -315,6 +383,9 @@ int main(void)
 #define with_files(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
         with_files(pages_are_sorted_into_runs),
+        with_files(what_is_needed_first_comes_first),
+        with_files(pieces_may_be_used_while_the_rest_is_read),
+        with_files(a_damaged_piece_is_never_handed_on),
         with_files(the_whole_memory_makes_one_set),
         with_files(zero_pages_alone_need_no_data),
         with_files(nothing_recorded_is_told_apart),
