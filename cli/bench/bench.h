@@ -4,6 +4,6 @@
 
 #include "cli.h"
 
-extern const cli_command bench_cmd_cold_start, bench_cmd_micro;
+extern const cli_command bench_cmd_clones, bench_cmd_cold_start, bench_cmd_micro;
 
 #endif

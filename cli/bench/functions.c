@@ -78,7 +78,7 @@ static int check(const cli *c, vh_error *err)
     if (count(c, "image") == 0)
         return vh_error_set(err, VH_EINVALID, "--image REF is missing");
     if (count(c, "invoke") > count(c, "image"))
-        return vh_error_set(err, VH_EINVALID, "--invoke is given more often than --image: the i-th belongs to the i-th");
+        return vh_error_set(err, VH_EINVALID, "--invoke is there more often than --image: the i-th belongs to the i-th");
     for (size_t i = 0; i < count(c, "image"); i++)
         for (size_t k = 0; k < i; k++)
             if (strcmp(value_at(c, "image", i), value_at(c, "image", k)) == 0)

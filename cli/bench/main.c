@@ -8,6 +8,7 @@ static const cli_option options[] = {
 
 static const cli_command *const commands[] = {
     &bench_cmd_cold_start,
+    &bench_cmd_clones,
     &bench_cmd_micro,
     &cli_cmd_version,
     &cli_cmd_help,

@@ -131,7 +131,8 @@ static int measure_once(const bench_lab *lab, const bench_engine *engine, const 
     if (vh_cancel_triggered(lab->cancel))
         return vh_error_set(err, VH_ECANCELED, "interrupted");
     run->ok = rc == 0;
-    memcpy(run->error, why.msg, sizeof(run->error));
+    if (rc)
+        memcpy(run->error, why.msg, sizeof(run->error));
     return 0;
 }
 
@@ -169,6 +170,7 @@ int bench_warm_up(const bench_lab *lab, const bench_engine *engine, bench_functi
     if (rc == 0)
         rc = bench_measure(lab, engine, f, &run, err);
     if (rc == 0 && !run.ok)
-        rc = vh_error_set(err, VH_EGUEST, "%s by %s, before anything was measured: %s", f->name, engine->name, run.error);
+        rc = vh_error_set(err, VH_EGUEST, "%s by %s, before anything was measured: %s", f->name, engine->name,
+                          run.error);
     return rc;
 }

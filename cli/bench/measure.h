@@ -18,8 +18,8 @@ typedef struct bench_lab {
 } bench_lab;
 
 /**
- * Starts |f| by |engine| and calls it. The time of |run| goes from before vh_vm_run() to the last byte of the answer, or
- * is that of a second request to the instance (engine->running). On success the caller owns |*vm|, which runs, and
+ * Starts |f| by |engine| and calls it. The time of |run| goes from before vh_vm_run() to the last byte of the answer,
+ * or is that of a second request to the instance (engine->running). On success the caller owns |*vm|, which runs, and
  * |*answer| (free(); NULL: not wanted). Errors of vh_vm_run() and vh_invoke(): nothing runs then.
  */
 VH_MUST_CHECK int bench_start(const bench_lab *lab, const bench_engine *engine, const bench_function *f, bench_run *run,

@@ -52,30 +52,33 @@ static uint64_t anywhere(uint64_t i, size_t size, uint32_t *seed)
     return (uint64_t)(random >> 8) % (DATA_BYTES / size) * size; /* the low digits have short periods */
 }
 
-/* |n| reads of |size| bytes; |*value| in MB/s. */
-static int read_all(int fd, void *to, size_t size, size_t n, place_fn *place, const vh__wait *w, double *value,
-                    vh_error *err)
-{
-    int64_t start = vh__clock_mono_ns();
-    uint32_t seed = (uint32_t)start; /* other blocks each time: a disk has caches too */
+/* |n| reads of |size| bytes. */
+struct reads {
+    size_t size, n;
+    place_fn *place;
+};
 
-    for (size_t i = 0; i < n; i++) {
-        int rc = vh__fd_pread_full(fd, to, size, place(i, size, &seed), "data", err);
+static int read_all(const struct reads *r, int fd, void *to, const vh__wait *w, vh_error *err)
+{
+    uint32_t seed = (uint32_t)vh__clock_mono_ns(); /* other blocks each time: a disk has caches too */
+
+    for (size_t i = 0; i < r->n; i++) {
+        int rc = vh__fd_pread_full(fd, to, r->size, r->place(i, r->size, &seed), "data", err);
 
         if (rc == 0)
             rc = vh__wait_check(w, "read", err);
         if (rc)
             return rc;
     }
-    *value = (double)size * (double)n * 1e3 / (double)(vh__clock_mono_ns() - start);
     return 0;
 }
 
-static int measure(vh_micro *m, size_t size, size_t n, place_fn *place, const vh__wait *w, double *value,
-                   vh_error *err)
+/* |*value| in MB/s. */
+static int measure(vh_micro *m, const struct reads *r, const vh__wait *w, double *value, vh_error *err)
 {
-    vh_auto_free void *to = aligned_alloc(PAGE, size);
+    vh_auto_free void *to = aligned_alloc(PAGE, r->size);
     vh_auto_fd int fd = -1;
+    int64_t start;
     int rc = to ? vh__micro_make_data(m, w, err) : vh_error_set(err, -ENOMEM, "buffer");
 
     if (rc)
@@ -83,15 +86,18 @@ static int measure(vh_micro *m, size_t size, size_t n, place_fn *place, const vh
     fd = openat(m->dir_fd, "data", O_RDONLY | O_DIRECT | O_CLOEXEC);
     if (fd < 0)
         return vh_error_set(err, -errno, "open %s/data past the page cache (O_DIRECT)", m->dir);
-    return read_all(fd, to, size, n, place, w, value, err);
+    start = vh__clock_mono_ns();
+    rc = read_all(r, fd, to, w, err);
+    *value = (double)(r->size * r->n) * 1e3 / (double)(vh__clock_mono_ns() - start);
+    return rc;
 }
 
 int vh__micro_disk_sequential(vh_micro *m, const vh__wait *w, double *value, vh_error *err)
 {
-    return measure(m, CHUNK, DATA_BYTES / CHUNK, in_order, w, value, err);
+    return measure(m, &(struct reads){ CHUNK, DATA_BYTES / CHUNK, in_order }, w, value, err);
 }
 
 int vh__micro_disk_random(vh_micro *m, const vh__wait *w, double *value, vh_error *err)
 {
-    return measure(m, PAGE, RANDOM_READS, anywhere, w, value, err);
+    return measure(m, &(struct reads){ PAGE, RANDOM_READS, anywhere }, w, value, err);
 }

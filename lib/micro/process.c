@@ -117,7 +117,8 @@ static int machine_init(vh_micro *m, const vh__wait *w, struct machine *v, vh_er
 
     v->qemu = vh__path_find_program(m->qemu);
     if (rc == 0 && !v->qemu)
-        rc = vh_error_set(err, VH_EMISSING, "%s: not found in PATH; install it (apt-get install qemu-system-x86)", m->qemu);
+        rc = vh_error_set(err, VH_EMISSING, "%s: not found in PATH; install it (apt-get install qemu-system-x86)",
+                          m->qemu);
     if (rc == 0)
         rc = program(m, "vhive-shim", &v->shim, err);
     if (rc == 0)

@@ -1,6 +1,6 @@
 """imgrotate: a function on a large native library (Pillow). HTTP on port 8080 or $PORT (0: any).
 
-GET /?angle=DEGREES   decodes a JPEG that was made at the start, turns it counter-clockwise and encodes it again. Answer:
+GET /?angle=DEGREES   decodes a JPEG that was made at the start, turns it counter-clockwise, encodes it again. Answer:
                       {"width": W, "height": H, "bytes": length of the JPEG, "crc32": of its bytes, in hex}
 """
 import io
