@@ -84,8 +84,8 @@ kill "$server"
 serve imgrotate "${python[@]}"
 get "http://127.0.0.1:$port/?angle=90" >"$VH_SCRATCH/right"
 get "http://127.0.0.1:$port/?angle=30" >"$VH_SCRATCH/skew"
-says '"width": 360, "height": 480,' "$VH_SCRATCH/right"
-says '"width": 596, "height": 552,' "$VH_SCRATCH/skew"
+says '"width": 240, "height": 320,' "$VH_SCRATCH/right"
+says '"width": 398, "height": 368,' "$VH_SCRATCH/skew"
 same "$(cat "$VH_SCRATCH/skew")" "$(get "http://127.0.0.1:$port/?angle=30")" 'the same picture turned again'
 kill "$server"
 

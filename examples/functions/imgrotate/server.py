@@ -13,7 +13,7 @@ from function_server import number, serve
 sys.path.append("/usr/lib/python3/dist-packages")  # python runs with -S, which leaves this out
 from PIL import Image  # noqa: E402
 
-SIZE = 480, 360
+SIZE = 320, 240
 
 
 def to_jpeg(image):
