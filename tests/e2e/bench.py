@@ -52,7 +52,7 @@ def check_run(run):
 
 
 hello = ("--image", image("hello"))
-told("boot,file,uffd,reap,warm", 2, *hello, "--engines", "file,quick")
+told("is not one of boot,file,uffd,reap", 2, *hello, "--engines", "file,quick")
 told("not a number from 1", 2, *hello, "--iterations", "0")
 told("no/such", 1, *hello, "--out", "/no/such/file")
 told("/no/such/layout", 127, "--image", "oci:/no/such/layout")
@@ -63,7 +63,7 @@ check(not os.path.exists(os.path.join(STATE, "snapshots")) or os.listdir(os.path
 
 # the whole of a short comparison
 out = os.path.join(SCRATCH, "result.json")
-engines = ["file", "uffd", "reap", "warm"]
+engines = ["file", "uffd", "reap", "reap-shell", "warm"]
 bench_ok("cold-start", *hello, "--engines", ",".join(engines), "--iterations", "2", "--format", "json", "--out", out)
 with open(out) as f:
     document = json.load(f)

@@ -16,6 +16,8 @@ def bars(document):
         yield "hello, reap/file", ratios["hello"], 0.78
     if drop == "snapshot" and ("hello", "uffd") in p50 and "hello" in ratios:
         yield "hello, reap/uffd", p50["hello", "reap"] / p50["hello", "uffd"], 0.55
+    if drop == "snapshot" and ("hello", "reap-shell") in p50 and "hello" in ratios:
+        yield "hello, reap-shell/file", p50["hello", "reap-shell"] / p50["hello", "file"], 0.5
     if drop == "snapshot" and len(ratios) > 1:
         mean = math.exp(sum(map(math.log, ratios.values())) / len(ratios))
         worst = max(ratios, key=ratios.get)
