@@ -35,8 +35,8 @@ typedef struct vh_invoke_request vh_invoke_request;
  *   grpc:package.Service/Method:JSON        unary gRPC call of a built-in method, JSON or @FILE
  * Built in is helloworld.Greeter/SayHello, {"name": "..."}. A ':' in the path of the METHOD forms is written %3A.
  * A file is read here, once. On success the caller owns |*request| (vh_invoke_request_free()).
- * Returns 0, VH_EINVALID (with an example), VH_EUNSUPPORTED (method not built in, with the list), -ENOENT and the like
- * for the file, VH_ELIMIT, -ENOMEM.
+ * Returns 0, VH_EINVALID (with an example; for a method that is not built in with the list of those that are),
+ * VH_ENOTFOUND or another -errno for the file, VH_ELIMIT, -ENOMEM.
  */
 VH_API VH_MUST_CHECK int vh_invoke_parse(const char *spec, vh_invoke_request **request, vh_error *err);
 /** Frees |request|; NULL is fine. */

@@ -17,7 +17,7 @@ typedef struct vh__invoke_method {
     int (*decode)(const void *bytes, size_t n, cJSON **json, vh_error *err); /* the caller owns |*json| */
 } vh__invoke_method;
 
-/** The built-in method of that name; VH_EUNSUPPORTED with the list of what there is. */
+/** The built-in method of that name; VH_EINVALID with the list of what there is. */
 VH_MUST_CHECK int vh__invoke_method_find(const char *name, const vh__invoke_method **method, vh_error *err);
 
 struct vh_invoke_request {

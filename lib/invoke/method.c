@@ -64,5 +64,5 @@ int vh__invoke_method_find(const char *name, const vh__invoke_method **method, v
     }
     if (known.oom)
         return vh_error_set(err, -ENOMEM, "gRPC method");
-    return vh_error_set(err, VH_EUNSUPPORTED, "gRPC method '%.128s' is not built in; there is: %s", name, known.data);
+    return vh_error_set(err, VH_EINVALID, "gRPC method '%.128s' is not built in; there is: %s", name, known.data);
 }

@@ -34,8 +34,11 @@ static int copy(const char *from, size_t n, char **to, vh_error *err)
 /* Text as it stands, or the content of the file that "@" names. */
 static int read_body(const char *text, vh__buf *out, vh_error *err)
 {
-    if (text[0] == '@')
-        return vh__file_read(text + 1, BODY_MAX, out, err);
+    if (text[0] == '@') {
+        int rc = vh__file_read(text + 1, BODY_MAX, out, err);
+
+        return rc == -ENOENT ? vh_error_set(err, VH_ENOTFOUND, "%s: no such file, as the invocation's body", text + 1) : rc;
+    }
     vh__buf_puts(out, text);
     return vh__buf_check(out, "invocation", err);
 }
