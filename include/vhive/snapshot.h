@@ -72,6 +72,12 @@ typedef struct vh_snapshot_info {
  */
 VH_API VH_MUST_CHECK int vh_snapshots_new(vh_env *env, vh_snapshots **snapshots, vh_error *err);
 
+/**
+ * As vh_snapshots_new(), for those who only look and remove: makes no directory. VH_ENOTFOUND: there is no catalogue,
+ * so there are no snapshots.
+ */
+VH_API VH_MUST_CHECK int vh_snapshots_find(vh_env *env, vh_snapshots **snapshots, vh_error *err);
+
 /** Frees |snapshots|; NULL is fine. Opened snapshots and drafts must be closed before. */
 VH_API void vh_snapshots_free(vh_snapshots *snapshots);
 

@@ -63,7 +63,25 @@ static int sweep(vh_snapshots *s, vh_error *err)
     return 0;
 }
 
-int vh_snapshots_new(vh_env *env, vh_snapshots **snapshots, vh_error *err)
+static int make_dir(const vh_snapshots *s, vh_error *err)
+{
+    int rc = vh__path_mkdirs(vh_env_state_dir(s->env), 0755, err);
+
+    if (rc == 0 && mkdir(s->path, 0700) < 0 && errno != EEXIST)
+        rc = vh_error_set(err, -errno, "make directory %s", s->path);
+    return rc;
+}
+
+static int check_dir(const vh_snapshots *s, vh_error *err)
+{
+    if (access(s->path, F_OK) == 0)
+        return 0;
+    if (errno == ENOENT)
+        return vh_error_set(err, VH_ENOTFOUND, "%s: there is no such directory, so there are no snapshots", s->path);
+    return vh_error_set(err, -errno, "%s", s->path);
+}
+
+static int open_catalogue(vh_env *env, bool make, vh_snapshots **snapshots, vh_error *err)
 {
     vh_snapshots *s = calloc(1, sizeof(*s));
     int rc;
@@ -73,10 +91,7 @@ int vh_snapshots_new(vh_env *env, vh_snapshots **snapshots, vh_error *err)
     s->env = env;
     s->dir_fd = s->labels_fd = -1;
     s->path = vh__path_join(vh_env_state_dir(env), "snapshots");
-    rc = s->path ? vh__path_mkdirs(vh_env_state_dir(env), 0755, err)
-                 : vh_error_set(err, -ENOMEM, "catalogue of snapshots");
-    if (rc == 0 && mkdir(s->path, 0700) < 0 && errno != EEXIST)
-        rc = vh_error_set(err, -errno, "make directory %s", s->path);
+    rc = s->path ? (make ? make_dir : check_dir)(s, err) : vh_error_set(err, -ENOMEM, "catalogue of snapshots");
     if (rc == 0)
         rc = open_dirs(s, err);
     if (rc == 0)
@@ -87,6 +102,16 @@ int vh_snapshots_new(vh_env *env, vh_snapshots **snapshots, vh_error *err)
     }
     *snapshots = s;
     return 0;
+}
+
+int vh_snapshots_new(vh_env *env, vh_snapshots **snapshots, vh_error *err)
+{
+    return open_catalogue(env, true, snapshots, err);
+}
+
+int vh_snapshots_find(vh_env *env, vh_snapshots **snapshots, vh_error *err)
+{
+    return open_catalogue(env, false, snapshots, err);
 }
 
 void vh_snapshots_free(vh_snapshots *snapshots)

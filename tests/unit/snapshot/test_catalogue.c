@@ -70,6 +70,24 @@ static void an_evicted_snapshot_is_not_in_the_page_cache(void **state)
     fixture_fini(&f);
 }
 
+static void looking_for_a_catalogue_makes_none(void **state)
+{
+    vh_snapshots *s = NULL;
+    vh_error err = { 0 };
+    testenv t;
+
+    (void)state;
+    testenv_init(&t);
+    assert_int_equal(vh_snapshots_find(t.env, &s, &err), VH_ENOTFOUND);
+    assert_null(s);
+    assert_int_equal(access(vh_env_state_dir(t.env), F_OK), -1);
+    assert_ok(vh_snapshots_new(t.env, &s, &err), err);
+    vh_snapshots_free(s);
+    assert_ok(vh_snapshots_find(t.env, &s, &err), err);
+    vh_snapshots_free(s);
+    testenv_fini(&t);
+}
+
 static void the_memory_file_equals_the_guest_and_keeps_its_holes(void **state)
 {
     fixture f;
@@ -405,6 +423,7 @@ static void every_failing_allocation_is_an_error_that_leaves_nothing(void **stat
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(looking_for_a_catalogue_makes_none),
         cmocka_unit_test(a_saved_snapshot_opens_with_what_was_saved),
         cmocka_unit_test(an_evicted_snapshot_is_not_in_the_page_cache),
         cmocka_unit_test(the_memory_file_equals_the_guest_and_keeps_its_holes),
