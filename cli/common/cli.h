@@ -23,14 +23,25 @@ enum {
     CLI_EXIT_NOT_FOUND = 127, /* no such image, snapshot or file */
 };
 
+/** What an exit code tells, for help and manual pages; the list ends with a NULL code. */
+typedef struct cli_exit_code {
+    const char *code, *meaning;
+} cli_exit_code;
+
+extern const cli_exit_code cli_exit_codes[];
+
 typedef struct cli_program cli_program;
+
+/** Where completions of a word go, complete.h. */
+typedef struct cli_candidates cli_candidates;
 
 /** What a command has at hand. */
 typedef struct cli {
     const cli_program *program;
     cli_parser args; /* operands: those of the command */
     vh_config *config;
-    cli_format format;
+    cli_format format; /* CLI_JSON also for YAML, which is made of it on its way to stdout */
+    bool quiet;        /* nothing but results, warnings and errors */
     cli_console console;
     vh_cancel *cancel; /* triggered by SIGINT and SIGTERM */
 } cli;
@@ -45,7 +56,11 @@ typedef struct cli_command {
     const char *examples;
     bool root;  /* needs root */
     bool plain; /* works without configuration */
+    bool text;  /* prints text or bytes of its own, whatever --output says */
+    bool hidden; /* is for programs: neither in help nor completed */
     int (*run)(cli *c, vh_error *err);
+    /* adds what operands can be, with the configuration loaded; NULL: nothing is known */
+    int (*complete)(cli *c, cli_candidates *to, vh_error *err);
 } cli_command;
 
 /** A program: its table of commands, and what its help says. */
@@ -66,21 +81,44 @@ struct cli_program {
     { "log-level", 0, CLI_SETTING, "LEVEL", .key = "log.level" },                                                      \
     { "log-format", 0, CLI_SETTING, "FORMAT", .key = "log.format" }
 
-/** Rows that every program has. */
+/** Options of programs whose results are rows. */
+#define CLI_OUTPUT_OPTIONS                                                                                             \
+    { "output", 'o', CLI_CHOICE, "FORMAT", .choices = "table|json|yaml", .help = "form of the result" },               \
+    { "quiet", 'q', CLI_FLAG, .help = "no progress, no informational records, only ids in lists" },                    \
+    { "no-headers", 0, CLI_FLAG, .help = "tables without their line of titles" }
+
+/** Rows that every program lists. */
 extern const cli_command cli_cmd_help, cli_cmd_version;
+/** Rows that programs have without listing them. */
+extern const cli_command cli_cmd_completion, cli_cmd_complete, cli_cmd_man;
 
 /** main() of |program|: from the command line to the exit code. */
 int cli_main(const cli_program *program, int argc, char **argv);
 
+/** Row |i| of the commands: the program's own, then those that every program has without listing them; else NULL. */
+const cli_command *cli_command_at(const cli_program *program, size_t i);
 /** Row of the command |name|, NULL if there is none. */
 const cli_command *cli_command_find(const cli_program *program, const char *name);
 /** Whether |name| is the first word of commands of two words. */
 bool cli_command_is_group(const cli_program *program, const char *name);
+/** Whether the first word of |command| is |group|; "" is that of all. */
+bool cli_command_in_group(const cli_command *command, const char *group);
 /** Refuses the unknown command |name|, naming the nearest one. Returns VH_EINVALID. */
 int cli_command_unknown(const cli_program *program, const char *name, vh_error *err);
+/**
+ * Reads options and the operands that name the command; |*command| is NULL when they end before. |*topic| is what is
+ * known of it, for help; both texts lie in |name|. VH_EINVALID: no such command, or a bad option before it.
+ */
+VH_MUST_CHECK int cli_command_read(cli *c, const cli_command **command, const char **topic, char name[64],
+                                   vh_error *err);
+/** Reads the configuration's file and variables; options were set before. VH_EINVALID, -errno. */
+VH_MUST_CHECK int cli_config_load(cli *c, vh_error *err);
 
 /** Writes help: of the program (NULL and ""), of a group, or of one command. False: no such topic. */
 bool cli_help(const cli_program *program, FILE *out, const char *topic);
+
+/** What a setting's value is called behind its option; that of a switch, which may be left out, begins with "[". */
+const char *cli_setting_metavar(const vh_config_key *key);
 
 /** Fills |o| with directories and log level of the configuration and the console's sinks; |o| borrows from |c|. */
 void cli_env_options(cli *c, vh_env_options *o);

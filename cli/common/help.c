@@ -1,7 +1,17 @@
 /* --help on every level, from the same rows that are executed. */
-#include "cli.h"
-
 #include <string.h>
+
+#include "complete.h"
+
+const cli_exit_code cli_exit_codes[] = {
+    { "0", "done" },
+    { "1", "failed: the message says what, why, and what to do" },
+    { "2", "wrong usage, invalid value, or invalid configuration" },
+    { "126", "this machine or user lacks something: a program, a device, root" },
+    { "127", "no such image, snapshot or file" },
+    { "128+N", "ended in order by signal N" },
+    { NULL, NULL },
+};
 
 /* "  -o, --output FORMAT   form of the result: table|json" */
 static void put_option(FILE *out, const cli_option *o)
@@ -27,19 +37,13 @@ static void put_options(FILE *out, const char *title, const cli_option *options)
         put_option(out, o);
 }
 
-/* Whether the first word of |c| is |group|; "" is that of all. */
-static bool in_group(const cli_command *c, const char *group)
-{
-    size_t n = strlen(group);
-
-    return !n || (strncmp(c->name, group, n) == 0 && c->name[n] == ' ');
-}
-
 static void put_commands(FILE *out, const cli_program *program, const char *group)
 {
-    for (const cli_command *const *c = program->commands; *c; c++)
-        if (in_group(*c, group))
-            fprintf(out, "  %-18s %s\n", (*c)->name, (*c)->summary);
+    const cli_command *c;
+
+    for (size_t i = 0; (c = cli_command_at(program, i)) != NULL; i++)
+        if (!c->hidden && cli_command_in_group(c, group))
+            fprintf(out, "  %-18s %s\n", c->name, c->summary);
 }
 
 static void help_top(FILE *out, const cli_program *p)
@@ -50,10 +54,10 @@ static void help_top(FILE *out, const cli_program *p)
     put_options(out, "Options of every command", p->options);
     fprintf(out,
             "\nEvery setting is an option too: %s help config lists them with their VHIVE_ variables.\n"
-            "\nExamples:\n%s"
-            "\nExit codes: 0 done; 1 failed; 2 wrong usage or configuration; 126 a program, device or privilege is\n"
-            "missing; 127 no such image, snapshot or file; 128+N ended by signal N.\n",
+            "\nExamples:\n%s\nExit codes:\n",
             p->name, p->examples);
+    for (const cli_exit_code *e = cli_exit_codes; e->code; e++)
+        fprintf(out, "  %-8s %s\n", e->code, e->meaning);
 }
 
 static void help_group(FILE *out, const cli_program *p, const char *group)
@@ -62,7 +66,7 @@ static void help_group(FILE *out, const cli_program *p, const char *group)
     put_commands(out, p, group);
     fprintf(out, "\nExamples:\n");
     for (const cli_command *const *c = p->commands; *c; c++)
-        if (in_group(*c, group))
+        if (cli_command_in_group(*c, group) && (*c)->examples)
             fputs((*c)->examples, out);
 }
 
@@ -78,6 +82,29 @@ static void help_command(FILE *out, const cli_program *p, const cli_command *c)
         fprintf(out, "\nExamples:\n%s", c->examples);
 }
 
+const char *cli_setting_metavar(const vh_config_key *key)
+{
+    switch (key->type) {
+    case VH_CONFIG_STRING:
+        return "TEXT";
+    case VH_CONFIG_PATH:
+        return "PATH";
+    case VH_CONFIG_BOOL:
+        return "[=true|false]";
+    case VH_CONFIG_UINT:
+        return "NUMBER";
+    case VH_CONFIG_BYTES:
+        return "SIZE";
+    case VH_CONFIG_DURATION:
+        return "DURATION";
+    case VH_CONFIG_ENUM:
+        return "WORD";
+    case VH_CONFIG_CIDR:
+        return "NETWORK";
+    }
+    return "VALUE";
+}
+
 /* All settings, as flags and variables. */
 static void put_settings(FILE *out)
 {
@@ -86,8 +113,9 @@ static void put_settings(FILE *out)
 
     fprintf(out, "\nSettings: default < file (%s or --config) < environment < option\n", VH_CONFIG_FILE);
     for (size_t i = 0; (key = vh_config_key_at(i)) != NULL; i++)
-        fprintf(out, "\n  %s (--%s, %s)\n      %s%s%s; default %s\n", key->name, vh_config_flag_name(key, flag),
-                vh_config_env_name(key, env), key->help, key->choices ? ": " : "", key->choices ? key->choices : "",
+        fprintf(out, "\n  %s (--%s%s%s, %s)\n      %s%s%s; default %s\n", key->name, vh_config_flag_name(key, flag),
+                key->type == VH_CONFIG_BOOL ? "" : " ", cli_setting_metavar(key), vh_config_env_name(key, env),
+                key->help, key->choices ? ": " : "", key->choices ? key->choices : "",
                 *key->fallback ? key->fallback : "empty");
 }
 
@@ -121,11 +149,22 @@ static int run_help(cli *c, vh_error *err)
     return cli_help(c->program, stdout, topic) ? CLI_EXIT_OK : cli_command_unknown(c->program, topic, err);
 }
 
+static int complete_help(cli *c, cli_candidates *to, vh_error *err)
+{
+    (void)err;
+    cli_complete_commands(to, c->program, c->args.noperands ? c->args.operands[0] : "");
+    if (c->args.noperands == 0)
+        cli_candidate(to, "config", "all settings");
+    return 0;
+}
+
 const cli_command cli_cmd_help = {
     .name = "help",
     .summary = "Show help for a command, or for \"config\": all settings",
     .operands = "[COMMAND]",
     .max = 2,
     .plain = true,
+    .text = true,
     .run = run_help,
+    .complete = complete_help,
 };

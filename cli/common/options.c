@@ -41,7 +41,7 @@ const char *cli_nearer(const char *word, const char *best, const char *candidate
     return candidate;
 }
 
-static const cli_option *find_long(const cli_parser *p, const char *name, size_t n)
+const cli_option *cli_parser_find(const cli_parser *p, const char *name, size_t n)
 {
     for (size_t t = 0; t < 2; t++)
         for (const cli_option *o = p->tables[t]; o && o->name; o++)
@@ -152,11 +152,20 @@ static int take(cli_parser *p, const cli_option *o, const char *text, vh_error *
     return 0;
 }
 
+bool cli_option_needs_value(const cli_option *o)
+{
+    const vh_config_key *key = o->key ? vh_config_key_find(o->key) : NULL;
+
+    return o->type != CLI_FLAG && !(key && key->type == VH_CONFIG_BOOL);
+}
+
 /* |inline_value| is what stood behind '=', NULL for nothing; otherwise the next argument is the value. */
 static int take_with_value(cli_parser *p, const cli_option *o, const char *inline_value, vh_error *err)
 {
     if (o->type == CLI_FLAG)
         return inline_value ? vh_error_set(err, VH_EINVALID, "--%s takes no value", o->name) : take(p, o, NULL, err);
+    if (!inline_value && !cli_option_needs_value(o))
+        inline_value = "true"; /* a setting that is a switch */
     if (inline_value)
         return take(p, o, inline_value, err);
     if (p->at >= p->argc)
@@ -171,16 +180,31 @@ static int take_key(cli_parser *p, const vh_config_key *key, const char *inline_
     char flag[VH_CONFIG_NAME_MAX];
     cli_option o = { .name = vh_config_flag_name(key, flag), .type = CLI_SETTING, .key = key->name };
 
-    if (!inline_value && key->type == VH_CONFIG_BOOL)
-        inline_value = "true";
     return take_with_value(p, &o, inline_value, err);
+}
+
+const cli_option *cli_parser_lookup(const cli_parser *p, const char *arg, cli_option *setting)
+{
+    size_t n = strcspn(arg, "=");
+    const vh_config_key *key;
+    const cli_option *o;
+
+    if (arg[0] != '-' || !arg[1] || strcmp(arg, "--") == 0)
+        return NULL;
+    if (arg[1] != '-')
+        return arg[2] ? NULL : find_short(p, arg[1]);
+    o = cli_parser_find(p, arg + 2, n - 2);
+    key = o ? NULL : vh_config_key_of_flag(arg + 2, n - 2);
+    if (key)
+        *setting = (cli_option){ .name = key->name, .type = CLI_SETTING, .key = key->name, .help = key->help };
+    return o ? o : key ? setting : NULL;
 }
 
 static int take_long(cli_parser *p, const char *arg, vh_error *err)
 {
     const char *name = arg + 2, *equals = strchr(name, '=');
     size_t n = equals ? (size_t)(equals - name) : strlen(name);
-    const cli_option *o = find_long(p, name, n);
+    const cli_option *o = cli_parser_find(p, name, n);
     const vh_config_key *key = o ? NULL : vh_config_key_of_flag(name, n);
 
     if (o)

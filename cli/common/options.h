@@ -66,6 +66,14 @@ void cli_parser_fini(cli_parser *p);
  */
 VH_MUST_CHECK int cli_parser_run(cli_parser *p, bool one_operand, vh_error *err);
 
+/** Whether the next argument is |o|'s value when none stands behind a '='; a setting that is a switch needs none. */
+bool cli_option_needs_value(const cli_option *o);
+
+/** Row of the option |name| (|n| bytes, no dashes), NULL if there is none. Settings without a row have none. */
+const cli_option *cli_parser_find(const cli_parser *p, const char *name, size_t n);
+/** Option that the argument |arg| is ("-o", "--output=x"), settings included, for which |*setting| becomes the row. */
+const cli_option *cli_parser_lookup(const cli_parser *p, const char *arg, cli_option *setting);
+
 /** The last value given for option |name|, "" for a flag, NULL if it was not given. */
 const char *cli_parser_value(const cli_parser *p, const char *name);
 /** The last value of a CLI_UINT option, |fallback| if it was not given. */

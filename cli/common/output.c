@@ -166,14 +166,25 @@ static void put_column(FILE *out, const cli_rows *rows, size_t i, size_t width, 
         fputc('\n', out);
 }
 
-static void put_table(FILE *out, const cli_rows *rows)
+/* The first |n| rows' first cells, as they are written in a table. */
+static void put_ids(FILE *out, const cli_rows *rows, size_t n)
+{
+    char buf[CELL_TEXT];
+
+    for (size_t r = 0; r < n; r++) {
+        cli_put_plain(out, cell_text(&rows->columns[0], &rows->cells[r * rows->ncolumns], buf));
+        fputc('\n', out);
+    }
+}
+
+static void put_table(FILE *out, const cli_rows *rows, bool titles)
 {
     size_t widths[CLI_COLUMNS_MAX];
     char buf[CELL_TEXT];
 
     for (size_t i = 0; i < rows->ncolumns; i++)
         widths[i] = column_width(rows, i);
-    for (size_t i = 0; i < rows->ncolumns; i++)
+    for (size_t i = 0; titles && i < rows->ncolumns; i++)
         put_column(out, rows, i, widths[i], rows->columns[i].title);
     for (size_t n = 0; n < row_count(rows) * rows->ncolumns; n++) {
         size_t i = n % rows->ncolumns;
@@ -188,8 +199,10 @@ int cli_rows_print(const cli_rows *rows, FILE *out, cli_format format, vh_error 
         return vh_error_set(err, -ENOMEM, "result");
     if (format == CLI_JSON)
         put_array(out, rows);
+    else if (format == CLI_IDS)
+        put_ids(out, rows, row_count(rows));
     else
-        put_table(out, rows);
+        put_table(out, rows, format == CLI_TABLE);
     return 0;
 }
 
@@ -203,6 +216,10 @@ int cli_rows_print_one(const cli_rows *rows, FILE *out, cli_format format, vh_er
     if (format == CLI_JSON) {
         put_object(out, rows, rows->cells, ",\n ");
         fputc('\n', out);
+        return 0;
+    }
+    if (format == CLI_IDS) {
+        put_ids(out, rows, 1);
         return 0;
     }
     for (size_t i = 0; i < rows->ncolumns; i++) {

@@ -19,7 +19,12 @@
 #include <stdio.h>
 #include <vhive/error.h>
 
-typedef enum cli_format { CLI_TABLE = 0, CLI_JSON } cli_format;
+typedef enum cli_format {
+    CLI_TABLE = 0,
+    CLI_JSON,
+    CLI_PLAIN, /* a table without its line of titles */
+    CLI_IDS,   /* the first column alone, one cell a line */
+} cli_format;
 
 typedef enum cli_column_type {
     CLI_COLUMN_TEXT = 0,
@@ -59,9 +64,9 @@ void cli_rows_text(cli_rows *rows, const char *text);
 void cli_rows_number(cli_rows *rows, int64_t number);
 void cli_rows_fini(cli_rows *rows);
 
-/** Prints all rows: a table with a line of titles, or a JSON array of objects. 0 or -ENOMEM. */
+/** Prints all rows in |format|; CLI_JSON is an array of objects. 0 or -ENOMEM. */
 VH_MUST_CHECK int cli_rows_print(const cli_rows *rows, FILE *out, cli_format format, vh_error *err);
-/** Prints the first row: one "title: value" line per column, or one JSON object. 0 or -ENOMEM. */
+/** Prints the first row: one "title: value" line per column, one JSON object, or its first cell. 0 or -ENOMEM. */
 VH_MUST_CHECK int cli_rows_print_one(const cli_rows *rows, FILE *out, cli_format format, vh_error *err);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "encode.h"
 #include "interrupt.h"
+#include "yaml.h"
 
 void cli_print_error(cli *c, const vh_error *err)
 {
@@ -49,35 +50,6 @@ static int exit_code_of(int rc)
     }
 }
 
-/*
- * The command that the next operands name; NULL when they end before. |*topic| is what is known of it, for help; both
- * texts lie in |name|.
- */
-static int find_command(cli *c, const cli_command **command, const char **topic, char name[64], vh_error *err)
-{
-    cli_parser *p = &c->args;
-    int rc = cli_parser_run(p, true, err);
-
-    *command = NULL;
-    if (rc || p->noperands == 0)
-        return rc;
-    snprintf(name, 64, "%s", p->operands[0]);
-    if (cli_command_is_group(c->program, name)) {
-        *topic = name;
-        rc = cli_parser_run(p, true, err);
-        if (rc || p->noperands == 1)
-            return rc;
-        snprintf(name + strlen(name), 64 - strlen(name), " %s", p->operands[1]);
-    }
-    p->noperands = 0;
-    *command = cli_command_find(c->program, name);
-    if (!*command)
-        return cli_command_unknown(c->program, name, err);
-    *topic = name;
-    p->tables[1] = (*command)->options;
-    return 0;
-}
-
 static int check_operands(const cli *c, const cli_command *command, vh_error *err)
 {
     const cli_parser *p = &c->args;
@@ -91,7 +63,7 @@ static int check_operands(const cli *c, const cli_command *command, vh_error *er
     return 0;
 }
 
-static int load_config(cli *c, vh_error *err)
+int cli_config_load(cli *c, vh_error *err)
 {
     int rc = vh_config_load_file(c->config, cli_parser_value(&c->args, "config"), err);
     const char *format;
@@ -132,13 +104,51 @@ static int flush_output(vh_error *err)
     return vh_error_set(err, errno ? -errno : -EIO, "write standard output");
 }
 
+/*
+ * Commands print JSON to stdout and know nothing of YAML: for the time of one, stdout is the stream that translates
+ * (in glibc it is a variable made to be set). So there is no result that could be had in one form only.
+ */
+static int call_in_yaml(cli *c, const cli_command *command, vh_error *err)
+{
+    FILE *out = stdout, *yaml = cli_yaml_open(out);
+    vh_error other = { 0 };
+    int rc, flushed;
+
+    if (!yaml)
+        return vh_error_set(err, -ENOMEM, "YAML");
+    stdout = yaml;
+    rc = call(c, command, err);
+    flushed = flush_output(&other);
+    stdout = out;
+    if (fclose(yaml) && flushed == 0)
+        flushed = vh_error_set(&other, -EIO, "write standard output");
+    if (rc >= 0 && flushed) {
+        *err = other;
+        return flushed;
+    }
+    return rc;
+}
+
+static int call_in_format(cli *c, const cli_command *command, vh_error *err)
+{
+    const char *format = cli_parser_value(&c->args, "output");
+    bool yaml = format && strcmp(format, "yaml") == 0;
+
+    c->quiet = cli_parser_value(&c->args, "quiet") != NULL;
+    c->format = yaml || (format && strcmp(format, "json") == 0)  ? CLI_JSON
+                : c->quiet                                       ? CLI_IDS
+                : cli_parser_value(&c->args, "no-headers")       ? CLI_PLAIN
+                                                                 : CLI_TABLE;
+    return yaml && !command->text ? call_in_yaml(c, command, err) : call(c, command, err);
+}
+
 /* From command line to exit code. */
 static int dispatch(cli *c, vh_error *err)
 {
     const cli_command *command = NULL;
-    const char *topic = "", *format;
+    const char *topic = "";
     char name[64];
-    int rc = find_command(c, &command, &topic, name, err);
+    int rc = cli_command_read(c, &command, &topic, name, err);
 
     if (rc == 0 && command)
         rc = cli_parser_run(&c->args, false, err);
@@ -152,14 +162,12 @@ static int dispatch(cli *c, vh_error *err)
     if (rc == 0)
         rc = check_operands(c, command, err);
     if (rc == 0 && !command->plain)
-        rc = load_config(c, err);
+        rc = cli_config_load(c, err);
     if (rc) {
         cli_print_error(c, err);
         return CLI_EXIT_USAGE;
     }
-    format = cli_parser_value(&c->args, "output");
-    c->format = format && strcmp(format, "json") == 0 ? CLI_JSON : CLI_TABLE;
-    rc = call(c, command, err);
+    rc = call_in_format(c, command, err);
     if (rc == VH_ECANCELED && cli_interrupt_received())
         (void)vh_error_set(err, rc, "interrupted by SIG%s: nothing is left running",
                            sigabbrev_np(cli_interrupt_received()));

@@ -13,11 +13,13 @@ void cli_env_options(cli *c, vh_env_options *o)
     o->libexec_dir = *libexec ? libexec : NULL;
     o->log = cli_console_log;
     o->log_arg = &c->console;
-    o->progress = cli_console_progress;
+    o->progress = c->quiet ? NULL : cli_console_progress;
     o->progress_arg = &c->console;
     for (int l = VH_LOG_ERROR; l <= VH_LOG_DEBUG; l++)
         if (strcmp(vh_log_level_name((vh_log_level)l), level) == 0)
             o->log_level = (vh_log_level)l;
+    if (c->quiet && o->log_level > VH_LOG_WARN)
+        o->log_level = VH_LOG_WARN;
 }
 
 int cli_env_new(cli *c, vh_env **env, vh_error *err)

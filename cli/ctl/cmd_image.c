@@ -1,7 +1,10 @@
 /* vhive-ctl image: list, look at and remove stored images. */
 #include "ctl.h"
 
+#include <string.h>
 #include <vhive/image.h>
+
+#include "complete.h"
 
 static const cli_column list_columns[] = {
     { "DIGEST", "digest", CLI_COLUMN_TEXT },
@@ -101,6 +104,28 @@ static int remove_all(cli *c, vh_images *images, vh_error *err)
     return cli_each_operand(c, remove_one, images, err);
 }
 
+static int add_candidate(const vh_image_info *info, void *to)
+{
+    cli_candidate(to, info->ref, info->digest);
+    return 0;
+}
+
+int ctl_complete_image(cli *c, cli_candidates *to, vh_error *err)
+{
+    vh_images *images = NULL;
+    vh_env *env = NULL;
+    int rc = cli_env_new(c, &env, err);
+
+    to->files = strncmp(to->word, "oci:", 4) == 0;
+    if (rc == 0)
+        rc = vh_images_new(env, NULL, &images, err);
+    if (rc == 0)
+        rc = vh_images_list(images, add_candidate, to, err);
+    vh_images_free(images);
+    vh_env_free(env);
+    return rc;
+}
+
 static int run_ls(cli *c, vh_error *err)
 {
     return with_images(c, list, err);
@@ -133,6 +158,7 @@ const cli_command ctl_cmd_image_inspect = {
     .details = "IMAGE is a reference, a digest, or the beginning of one (6 digits or more).\n",
     .examples = "  vhive-ctl image inspect oci:build/functions/hello -o json\n",
     .run = run_inspect,
+    .complete = ctl_complete_image,
 };
 
 const cli_command ctl_cmd_image_rm = {
@@ -143,4 +169,5 @@ const cli_command ctl_cmd_image_rm = {
     .max = SIZE_MAX,
     .examples = "  vhive-ctl image rm oci:build/functions/hello\n",
     .run = run_rm,
+    .complete = ctl_complete_image,
 };

@@ -78,9 +78,10 @@ static void print_ready(struct run *r)
     else
         printf("%sready: %s:%u\n", r->mid_line ? "\n" : "", report.address, report.port); /* a line of its own */
     fflush(stdout);
-    fprintf(stderr, "vhive-ctl: ready after %.1f ms by %s%s%s; critical phases %.1f %%\n",
-            (double)(report.phases.end_ns - report.phases.begin_ns) / 1e6, report.engine,
-            *report.snapshot ? " of snapshot " : "", report.snapshot, cli_report_explained(&report.phases));
+    if (!r->c->quiet)
+        fprintf(stderr, "vhive-ctl: ready after %.1f ms by %s%s%s; critical phases %.1f %%\n",
+                (double)(report.phases.end_ns - report.phases.begin_ns) / 1e6, report.engine,
+                *report.snapshot ? " of snapshot " : "", report.snapshot, cli_report_explained(&report.phases));
     cli_console_release(&r->c->console);
 }
 
@@ -131,6 +132,24 @@ static int serve(struct run *r, vh_error *err)
     return end.code & 0xff;
 }
 
+static void print_body(const cli_report *report)
+{
+    fwrite(report->body, 1, report->body_len, stdout);
+    if (report->body_len && report->body[report->body_len - 1] != '\n')
+        fputc('\n', stdout);
+    fflush(stdout);
+}
+
+static int print_figures(const cli_report *report, vh_error *err)
+{
+    int rc = cli_report_phases(stderr, &report->phases, err);
+
+    fprintf(stderr, "engine %s%s%s\n", report->engine, *report->snapshot ? ", snapshot " : "", report->snapshot);
+    if (report->stats)
+        cli_report_stats(stderr, report->stats);
+    return rc;
+}
+
 static int print_answer(struct run *r, const cli_report *report, vh_error *err)
 {
     int rc = 0;
@@ -139,15 +158,8 @@ static int print_answer(struct run *r, const cli_report *report, vh_error *err)
     if (r->c->format == CLI_JSON) {
         cli_report_json(stdout, report);
     } else {
-        fwrite(report->body, 1, report->body_len, stdout);
-        if (report->body_len && report->body[report->body_len - 1] != '\n')
-            fputc('\n', stdout);
-        fflush(stdout);
-        rc = cli_report_phases(stderr, &report->phases, err);
-        fprintf(stderr, "engine %s%s%s\n", report->engine, *report->snapshot ? ", snapshot " : "",
-                report->snapshot);
-        if (report->stats)
-            cli_report_stats(stderr, report->stats);
+        print_body(report);
+        rc = r->c->quiet ? 0 : print_figures(report, err);
     }
     cli_console_release(&r->c->console);
     return rc;
@@ -274,4 +286,5 @@ const cli_command ctl_cmd_run = {
                 "      --invoke 'grpc:helloworld.Greeter/SayHello:{\"name\":\"record\"}'\n",
     .root = true,
     .run = run_run,
+    .complete = ctl_complete_image,
 };

@@ -7,6 +7,7 @@
 #include <vhive/snapshot.h>
 #include <vhive/vm.h>
 
+#include "complete.h"
 #include "run_options.h"
 
 static const cli_option create_options[] = { CLI_RUN_OPTIONS, { .name = NULL } };
@@ -86,17 +87,18 @@ static void add_detail(cli_rows *rows, const vh_snapshot_info *info)
     cli_rows_text(rows, info->problem);
 }
 
-/* Opens the catalogue, lets |use| work with it, and closes it. */
-static int with_snapshots(cli *c, int (*use)(cli *c, vh_snapshots *snapshots, vh_error *err), vh_error *err)
+/* Opens the catalogue, which nobody makes by looking at it, lets |use| work with it, and closes it. */
+static int with_snapshots(cli *c, int (*use)(cli *c, vh_snapshots *snapshots, void *arg, vh_error *err), void *arg,
+                          vh_error *err)
 {
     vh_snapshots *snapshots = NULL;
     vh_env *env = NULL;
     int rc = cli_env_new(c, &env, err);
 
     if (rc == 0)
-        rc = vh_snapshots_new(env, &snapshots, err);
+        rc = vh_snapshots_find(env, &snapshots, err);
     if (rc == 0)
-        rc = use(c, snapshots, err);
+        rc = use(c, snapshots, arg, err);
     vh_snapshots_free(snapshots);
     vh_env_free(env);
     return rc;
@@ -108,15 +110,10 @@ static bool add_row(const vh_snapshot_info *info, void *arg)
     return true;
 }
 
-static int list(cli *c, vh_snapshots *snapshots, vh_error *err)
+static int list(cli *c, vh_snapshots *snapshots, void *rows, vh_error *err)
 {
-    cli_rows rows = { .columns = list_columns, .ncolumns = COUNT(list_columns) };
-    int rc = vh_snapshots_list(snapshots, add_row, &rows, err);
-
-    if (rc == 0)
-        rc = cli_rows_print(&rows, stdout, c->format, err);
-    cli_rows_fini(&rows);
-    return rc;
+    (void)c;
+    return vh_snapshots_list(snapshots, add_row, rows, err);
 }
 
 static int print_one(cli *c, vh_snapshots *snapshots, const char *ref, vh_error *err)
@@ -133,8 +130,9 @@ static int print_one(cli *c, vh_snapshots *snapshots, const char *ref, vh_error 
     return rc;
 }
 
-static int inspect(cli *c, vh_snapshots *snapshots, vh_error *err)
+static int inspect(cli *c, vh_snapshots *snapshots, void *unused, vh_error *err)
 {
+    (void)unused;
     return print_one(c, snapshots, c->args.operands[0], err);
 }
 
@@ -154,12 +152,13 @@ static int verify_one(cli *c, const char *ref, void *object, vh_error *err)
     return rc;
 }
 
-static int verify(cli *c, vh_snapshots *snapshots, vh_error *err)
+static int verify(cli *c, vh_snapshots *snapshots, void *unused, vh_error *err)
 {
     struct verification v = { .snapshots = snapshots, .rows = { .columns = verify_columns, .ncolumns = 2 } };
     int rc = cli_each_operand(c, verify_one, &v, err);
     int printed = cli_rows_print(&v.rows, stdout, c->format, rc ? NULL : err);
 
+    (void)unused;
     cli_rows_fini(&v.rows);
     return rc ? rc : printed;
 }
@@ -170,8 +169,9 @@ static int remove_one(cli *c, const char *ref, void *snapshots, vh_error *err)
     return vh_snapshots_remove(snapshots, ref, err);
 }
 
-static int remove_all(cli *c, vh_snapshots *snapshots, vh_error *err)
+static int remove_all(cli *c, vh_snapshots *snapshots, void *unused, vh_error *err)
 {
+    (void)unused;
     return cli_each_operand(c, remove_one, snapshots, err);
 }
 
@@ -201,22 +201,47 @@ static int run_create(cli *c, vh_error *err)
 
 static int run_ls(cli *c, vh_error *err)
 {
-    return with_snapshots(c, list, err);
+    cli_rows rows = { .columns = list_columns, .ncolumns = COUNT(list_columns) };
+    int rc = with_snapshots(c, list, &rows, err);
+
+    if (rc == 0 || rc == VH_ENOTFOUND)
+        rc = cli_rows_print(&rows, stdout, c->format, err);
+    cli_rows_fini(&rows);
+    return rc;
 }
 
 static int run_inspect(cli *c, vh_error *err)
 {
-    return with_snapshots(c, inspect, err);
+    return with_snapshots(c, inspect, NULL, err);
 }
 
 static int run_verify(cli *c, vh_error *err)
 {
-    return with_snapshots(c, verify, err);
+    return with_snapshots(c, verify, NULL, err);
+}
+
+static bool add_candidate(const vh_snapshot_info *info, void *to)
+{
+    cli_candidate(to, info->id, info->image);
+    for (size_t i = 0; i < info->label_count && i < VH_SNAPSHOT_LABELS_MAX; i++)
+        cli_candidate(to, info->labels[i], info->image);
+    return true;
+}
+
+static int complete_one(cli *c, vh_snapshots *snapshots, void *to, vh_error *err)
+{
+    (void)c;
+    return vh_snapshots_list(snapshots, add_candidate, to, err);
+}
+
+static int complete_snapshot(cli *c, cli_candidates *to, vh_error *err)
+{
+    return with_snapshots(c, complete_one, to, err);
 }
 
 static int run_rm(cli *c, vh_error *err)
 {
-    return with_snapshots(c, remove_all, err);
+    return with_snapshots(c, remove_all, NULL, err);
 }
 
 const cli_command ctl_cmd_snapshot_create = {
@@ -230,6 +255,7 @@ const cli_command ctl_cmd_snapshot_create = {
     .examples = "  vhive-ctl snapshot create oci:build/functions/hello --snapshot hello\n",
     .root = true,
     .run = run_create,
+    .complete = ctl_complete_image,
 };
 
 const cli_command ctl_cmd_snapshot_ls = {
@@ -250,6 +276,7 @@ const cli_command ctl_cmd_snapshot_inspect = {
     .details = "ID is an id, its beginning (4 digits or more) or a label.\n",
     .examples = "  vhive-ctl snapshot inspect hello -o json\n",
     .run = run_inspect,
+    .complete = complete_snapshot,
 };
 
 const cli_command ctl_cmd_snapshot_verify = {
@@ -260,6 +287,7 @@ const cli_command ctl_cmd_snapshot_verify = {
     .max = SIZE_MAX,
     .examples = "  vhive-ctl snapshot verify hello\n",
     .run = run_verify,
+    .complete = complete_snapshot,
 };
 
 const cli_command ctl_cmd_snapshot_rm = {
@@ -270,4 +298,5 @@ const cli_command ctl_cmd_snapshot_rm = {
     .max = SIZE_MAX,
     .examples = "  vhive-ctl snapshot rm hello\n",
     .run = run_rm,
+    .complete = complete_snapshot,
 };

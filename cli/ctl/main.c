@@ -3,7 +3,7 @@
 
 static const cli_option options[] = {
     CLI_GLOBAL_OPTIONS,
-    { "output", 'o', CLI_CHOICE, "FORMAT", .choices = "table|json", .help = "form of the result" },
+    CLI_OUTPUT_OPTIONS,
     { .name = NULL },
 };
 

@@ -51,6 +51,30 @@ static void done(cli_parser *p)
     vh_config_free(p->config);
 }
 
+static void a_setting_that_is_a_switch_needs_no_value(void **state)
+{
+    const char *argv[] = ARGS("--net-allow-private", "image", "--net-allow-private=no");
+    cli_parser p = fresh(argv);
+    const cli_option *o;
+    cli_option setting;
+    vh_error err = { 0 };
+
+    (void)state;
+    assert_ok(cli_parser_run(&p, true, &err), err);
+    assert_true(vh_config_bool(p.config, "net.allow_private"));
+    assert_string_equal(p.operands[0], "image");
+    assert_ok(cli_parser_run(&p, false, &err), err);
+    assert_false(vh_config_bool(p.config, "net.allow_private"));
+    o = cli_parser_lookup(&p, "--net-allow-private", &setting);
+    assert_false(cli_option_needs_value(o));
+    assert_true(cli_option_needs_value(cli_parser_lookup(&p, "-o", &setting)));
+    assert_string_equal(cli_parser_lookup(&p, "--vmm-accel=x", &setting)->key, "vmm.accel");
+    assert_null(cli_parser_lookup(&p, "--", &setting));
+    assert_null(cli_parser_lookup(&p, "--nosuch", &setting));
+    assert_null(cli_parser_lookup(&p, "image", &setting));
+    done(&p);
+}
+
 static void long_and_short_forms_mean_the_same(void **state)
 {
     const char *argv[] = ARGS("--port=80", "-e", "A=1", "image", "-eB=2", "--output", "json", "-p", "81", "-h",
@@ -173,6 +197,7 @@ static void running_out_of_memory_is_an_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_setting_that_is_a_switch_needs_no_value),
         cmocka_unit_test(long_and_short_forms_mean_the_same),
         cmocka_unit_test(settings_go_into_the_configuration),
         cmocka_unit_test(what_follows_two_dashes_is_an_operand),

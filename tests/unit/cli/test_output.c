@@ -69,6 +69,26 @@ static void columns_of_a_table_are_aligned(void **state)
     cli_rows_fini(&rows);
 }
 
+static void tables_can_do_without_titles_and_all_but_ids(void **state)
+{
+    struct capture c = { 0 };
+    cli_rows rows = two_rows();
+    vh_error err = { 0 };
+
+    (void)state;
+    assert_ok(cli_rows_print(&rows, begin(&c), CLI_PLAIN, &err), err);
+    assert_string_equal(end(&c), "a\"??[2J    x,y      7  3.0 MiB  2023-11-14T22:13:20Z  yes\n"
+                                 "long-n\xc3\xa4me  -     1234     12 B  -                     no\n");
+    free(c.text);
+    assert_ok(cli_rows_print(&rows, begin(&c), CLI_IDS, &err), err);
+    assert_string_equal(end(&c), "a\"??[2J\nlong-n\xc3\xa4me\n");
+    free(c.text);
+    assert_ok(cli_rows_print_one(&rows, begin(&c), CLI_IDS, &err), err);
+    assert_string_equal(end(&c), "a\"??[2J\n");
+    free(c.text);
+    cli_rows_fini(&rows);
+}
+
 static void json_has_the_same_rows_typed(void **state)
 {
     struct capture c = { 0 };
@@ -233,6 +253,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(columns_of_a_table_are_aligned),
+        cmocka_unit_test(tables_can_do_without_titles_and_all_but_ids),
         cmocka_unit_test(json_has_the_same_rows_typed),
         cmocka_unit_test(one_row_is_printed_as_lines_or_an_object),
         cmocka_unit_test(a_lost_cell_fails_the_print),
