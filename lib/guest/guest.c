@@ -154,7 +154,7 @@ static int get_kernel(vh__guest *g, const char *deb, const char *source, const v
     return rc;
 }
 
-/* The kernel of the package, made ready if need be; |modules| is where its modules are. */
+/* The kernel of the package, made ready if need be and |w| is not NULL; |modules| is where its modules are. */
 static int packaged_kernel(vh__guest *g, const vh__wait *w, vh__guest_files *out, char modules[VH_GUEST_PATH],
                            vh_error *err)
 {
@@ -166,7 +166,8 @@ static int packaged_kernel(vh__guest *g, const vh__wait *w, vh__guest_files *out
     int rc = vh__kernel_find(g->dir, source, &k, &found, err);
 
     if (rc == 0 && !found)
-        rc = get_kernel(g, deb, source, w, &k, err);
+        rc = w ? get_kernel(g, deb, source, w, &k, err)
+               : vh_error_set(err, VH_ENOTFOUND, "%s: holds no kernel yet", g->dir);
     if (rc)
         return rc;
     if (snprintf(out->kernel, sizeof(out->kernel), "%s/vmlinux", k.dir) >= (int)sizeof(out->kernel) ||
@@ -251,7 +252,8 @@ static int find_initramfs(vh__guest *g, const char *modules, const vh__wait *w, 
         (int)sizeof(out->initramfs))
         return vh_error_set(err, VH_ELIMIT, "%s: path is too long", g->dir);
     if (access(out->initramfs, F_OK) < 0)
-        rc = make_initramfs(g, &agent, &mods, w, out->initramfs, err);
+        rc = w ? make_initramfs(g, &agent, &mods, w, out->initramfs, err)
+               : vh_error_set(err, VH_ENOTFOUND, "%s: not made yet", out->initramfs);
     if (rc)
         return rc;
     fd = open(out->initramfs, O_RDONLY | O_CLOEXEC);
@@ -260,7 +262,8 @@ static int find_initramfs(vh__guest *g, const char *modules, const vh__wait *w, 
     return vh__digest_fd(fd, out->initramfs, out->initramfs_digest, err);
 }
 
-int vh__guest_prepare(vh__guest *g, const vh__wait *w, vh__guest_files *out, vh_error *err)
+/* Without |w| nothing is made. */
+static int get_files(vh__guest *g, const vh__wait *w, vh__guest_files *out, vh_error *err)
 {
     vh__guest_files f = { 0 };
     char modules[VH_GUEST_PATH];
@@ -271,4 +274,28 @@ int vh__guest_prepare(vh__guest *g, const vh__wait *w, vh__guest_files *out, vh_
     if (rc == 0)
         *out = f;
     return rc;
+}
+
+int vh__guest_prepare(vh__guest *g, const vh__wait *w, vh__guest_files *out, vh_error *err)
+{
+    return get_files(g, w, out, err);
+}
+
+int vh__guest_look(vh__guest *g, vh__guest_files *out, vh_error *err)
+{
+    return get_files(g, NULL, out, err);
+}
+
+int vh__guest_obtainable(vh__guest *g, vh_error *err)
+{
+    vh_auto_free char *dropped = g->deb ? NULL : dropped_deb(g), *get = NULL, *cache = NULL;
+
+    if (g->deb || dropped)
+        return 0;
+    get = vh__path_find_program("apt-get");
+    cache = vh__path_find_program("apt-cache");
+    if (get && cache)
+        return 0;
+    return vh_error_set(err, VH_EMISSING, "no guest kernel, and no apt-get to download one; put a linux-image-*.deb into "
+                                          "%s, or name a kernel by guest.kernel", g->dir);
 }

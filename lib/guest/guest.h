@@ -66,6 +66,11 @@ void vh__guest_free(vh__guest *guest);
  */
 VH_MUST_CHECK int vh__guest_prepare(vh__guest *guest, const vh__wait *w, vh__guest_files *out, vh_error *err);
 
+/** As vh__guest_prepare(), but only looks: VH_ENOTFOUND when something would have to be made or downloaded first. */
+VH_MUST_CHECK int vh__guest_look(vh__guest *guest, vh__guest_files *out, vh_error *err);
+/** 0 when there is a way to a kernel, a package's file or apt; else VH_EMISSING with the remedy. Downloads nothing. */
+VH_MUST_CHECK int vh__guest_obtainable(vh__guest *guest, vh_error *err);
+
 /**
  * Frequency of this machine's time-stamp counter in kHz, measured once per |guest| in 10 ms; 0 when there is none.
  * A guest under TCG must be told (tsc_early_khz): left to calibrate by itself, one boot in four hangs.

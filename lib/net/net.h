@@ -93,6 +93,17 @@ const vh__net_info *vh__net_lease_info(const vh__net_lease *lease);
  */
 void vh__net_release(vh__net_lease *lease);
 
+/** What of the network can be tried by itself. */
+typedef enum vh__net_part { VH_NET_NAMESPACE = 0, VH_NET_TAP, VH_NET_RULES } vh__net_part;
+
+/**
+ * Tries |part| in a namespace that is thrown away with all that was made in it. 0, or the error that vh__net_acquire()
+ * would give.
+ */
+VH_MUST_CHECK int vh__net_probe(vh__net *net, vh__net_part part, vh_error *err);
+/** 0 if guests can reach other machines or need not: forwarding is on, or can be switched on. Changes nothing. */
+VH_MUST_CHECK int vh__net_probe_forward(const vh__net *net, vh_error *err);
+
 /** Most name servers that are told: resolv.conf(5) knows no more. */
 #define VH_NET_RESOLVERS_MAX 3
 

@@ -52,6 +52,11 @@ int vh__net_ledger_reap(vh__net *net, const vh__wait *w, vh_error *err);
 
 /* netns.c: the namespace of |l| from within */
 
+/**
+ * Calls |fn| on a thread of its own in a new namespace, which goes with the last descriptor that |fn| has made hold it.
+ * Returns what |fn| does, or -errno.
+ */
+int vh__net_ns_run(int (*fn)(void *arg, vh_error *err), void *arg, vh_error *err);
 /** Makes the namespace of |l| with its settings, tap and rules: sets netns_fd, tap_fd and inside. */
 int vh__net_ns_make(vh__net_lease *l, vh_error *err);
 
@@ -104,6 +109,8 @@ int vh__net_rules_load_inside(vh__net *net, const char *address, vh_error *err);
 
 int vh__net_table_ensure(vh__net *net, vh_error *err);
 int vh__net_table_remove(vh__net *net, vh_error *err);
+/** Loads the host's rules in the calling thread's namespace. */
+int vh__net_table_make(vh__net *net, vh_error *err);
 
 /* sysctl.c */
 

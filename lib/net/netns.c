@@ -7,12 +7,13 @@
 #include "net_priv.h"
 
 struct job {
-    vh__net_lease *l;
+    int (*fn)(void *arg, vh_error *err);
+    void *arg;
     int rc;
     vh_error err;
 };
 
-static int set_up(vh__net_lease *l, vh_error *err)
+static int set_up(void *arg, vh_error *err)
 {
     /* before there is a link: what is set for "default" is what links are born with */
     static const struct {
@@ -25,6 +26,7 @@ static int set_up(vh__net_lease *l, vh_error *err)
         { "ipv6/conf/all/disable_ipv6", "1", true },
         { "ipv6/conf/default/disable_ipv6", "1", true },
     };
+    vh__net_lease *l = arg;
     int rc;
 
     l->info.netns_fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
@@ -50,13 +52,13 @@ static void *thread(void *arg)
     if (unshare(CLONE_NEWNET) < 0)
         job->rc = vh_error_set(&job->err, -errno, "make a network namespace");
     else
-        job->rc = set_up(job->l, &job->err);
+        job->rc = job->fn(job->arg, &job->err);
     return NULL;
 }
 
-int vh__net_ns_make(vh__net_lease *l, vh_error *err)
+int vh__net_ns_run(int (*fn)(void *arg, vh_error *err), void *arg, vh_error *err)
 {
-    struct job job = { .l = l };
+    struct job job = { .fn = fn, .arg = arg };
     sigset_t all, old;
     pthread_t t;
     int rc;
@@ -71,4 +73,9 @@ int vh__net_ns_make(vh__net_lease *l, vh_error *err)
     if (job.rc && err)
         *err = job.err;
     return job.rc;
+}
+
+int vh__net_ns_make(vh__net_lease *l, vh_error *err)
+{
+    return vh__net_ns_run(set_up, l, err);
 }

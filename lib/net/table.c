@@ -45,7 +45,7 @@ static const char table[] =
     "}\n";
 
 /* Makes the table, with the name servers of the moment. */
-static int make(vh__net *net, vh_error *err)
+int vh__net_table_make(vh__net *net, vh_error *err)
 {
     vh_auto_buf vh__buf rules = { 0 };
     vh__net_resolvers resolvers;
@@ -100,7 +100,7 @@ int vh__net_table_ensure(vh__net *net, vh_error *err)
     int rc = exists(&there, err);
 
     if (rc == 0 && !there)
-        rc = make(net, err);
+        rc = vh__net_table_make(net, err);
     if (rc || net->policy == POLICY_NONE)
         return rc;
     rc = vh__net_sysctl_forward(&changed, err);

@@ -26,8 +26,7 @@ int vh__vm_shim_path(const vh_env *env, char **path, vh_error *err)
     return 0;
 }
 
-/* |*known| tells whether the probe came to an end, so that its answer may be kept. */
-static int probe(const vh_env *env, bool *real, bool *known, vh_error *err)
+int vh__vm_kvm_probe(const vh_env *env, bool *real, bool *known, vh_error *err)
 {
     vh__process p = VH_PROCESS_INIT;
     vh__wait w = vh__wait_from(NULL, PROBE_MS);
@@ -73,7 +72,7 @@ static int kvm_is_real(vh_vms *vms, bool *real, vh_error *err)
         *real = strcmp(known.data + text.len, "real\n") == 0;
         return 0;
     }
-    rc = probe(vms->o.env, real, &known_now, err);
+    rc = vh__vm_kvm_probe(vms->o.env, real, &known_now, err);
     if (rc)
         return rc;
     vh__log(vms->o.env, VH_LOG_INFO, "vm", NULL, "KVM here is %s", *real ? "real" : "emulated or unusable: TCG is used");

@@ -11,9 +11,6 @@
 #include "path.h"
 #include "vm_priv.h"
 
-/* Bumped when the meaning of a start changes: agent, network inside, devices. */
-#define MACHINE_VERSION 1
-
 /* With 72 MiB the kernel comes up and the function does not; 80 are enough for hello. */
 #define MEMORY_MIN_MIB 96U
 

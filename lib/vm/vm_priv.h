@@ -82,8 +82,6 @@ struct vh_vm {
 /** Decides between KVM and TCG; "auto" asks a probe guest once per boot of the machine. Fills |accel| and |cpu|. */
 VH_MUST_CHECK int vh__vm_accel(vh_vms *vms, const char *wanted, const vh__wait *w, char accel[8], char cpu[128],
                            vh_error *err);
-/** Path of vhive-shim on the heap. VH_EMISSING with the remedy. */
-VH_MUST_CHECK int vh__vm_shim_path(const vh_env *env, char **path, vh_error *err);
 
 /* client.c */
 VH_MUST_CHECK int vh__client_start(struct client *c, const vh_env *env, vh_error *err);
@@ -103,6 +101,9 @@ VH_MUST_CHECK int vh__client_wait_exit(struct client *c, const vh__wait *w, vh_e
 void vh__client_kill(struct client *c);
 /** Sends SIGKILL and nothing more, from any thread. */
 void vh__client_signal_kill(struct client *c);
+
+/** Bumped when the meaning of a start changes: agent, network inside, devices. Part of every snapshot's identity. */
+#define MACHINE_VERSION 1
 
 /* identity.c */
 /** Decides memory, processors, accelerator and VMM, which need no image. Once: later calls return at once. */

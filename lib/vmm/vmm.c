@@ -111,11 +111,11 @@ int vh__vmm_version(const char *binary, const char *cache_dir, const vh__wait *w
     if (stat(binary, &st) < 0)
         return vh_error_set(err, VH_EMISSING, "VMM %s: %s; install qemu-system-x86 or set vmm.qemu", binary,
                             strerror(errno));
-    cache = vh__strf("%s/vmm-%llx-%llx-%llx", cache_dir, (unsigned long long)st.st_ino,
+    cache = vh__strf("%s/vmm-%llx-%llx-%llx", cache_dir ? cache_dir : "", (unsigned long long)st.st_ino,
                      (unsigned long long)st.st_mtime, (unsigned long long)st.st_size);
     if (!cache)
         return vh_error_set(err, -ENOMEM, "VMM version");
-    if (vh__file_read(cache, 256, &text, NULL) == 0 && parse_version(text.data ? text.data : "", version) == 0)
+    if (cache_dir && vh__file_read(cache, 256, &text, NULL) == 0 && parse_version(text.data ? text.data : "", version) == 0)
         return 0;
     vh__buf_clear(&text);
     rc = vh__run_program((const char *[]){ binary, "--version", NULL }, NULL, w, 4096, &text, err);
@@ -123,7 +123,7 @@ int vh__vmm_version(const char *binary, const char *cache_dir, const vh__wait *w
         return rc;
     if (parse_version(text.data ? text.data : "", version))
         return vh_error_set(err, VH_EVMM, "VMM %s: prints no version; is it QEMU?", binary);
-    /* if it cannot be kept it is asked again next time */
-    vh_ignore(vh__file_write_atomic(cache, text.data, VH_MIN(text.len, (size_t)256), 0644, NULL));
+    if (cache_dir) /* if it cannot be kept it is asked again next time */
+        vh_ignore(vh__file_write_atomic(cache, text.data, VH_MIN(text.len, (size_t)256), 0644, NULL));
     return 0;
 }

@@ -96,7 +96,8 @@ int vh__vmm_explain(vh__vmm *v, int code, vh_error *err);
 /** Kills the VMM if it runs, and frees |v|. NULL is fine. */
 void vh__vmm_free(vh__vmm *v);
 
-/** Version of the VMM |binary| ("7.2.22"), by asking it; remembered in |cache_dir| by file identity. */
+/** Version of the VMM |binary| ("7.2.22"), by asking it; remembered in |cache_dir| (NULL: nowhere) by file
+ *  identity. */
 VH_MUST_CHECK int vh__vmm_version(const char *binary, const char *cache_dir, const vh__wait *w, char version[32],
                                   vh_error *err);
 
