@@ -1,8 +1,10 @@
 /* vhive-ctl snapshot: create, list, look at, check and remove snapshots. */
 #include "ctl.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <vhive/doctor.h>
 #include <vhive/host.h>
 #include <vhive/snapshot.h>
 #include <vhive/vm.h>
@@ -52,8 +54,8 @@ static const cli_column verify_columns[] = {
 
 #define COUNT(columns) (sizeof(columns) / sizeof((columns)[0]))
 
-/* Cells of list_columns, which are the first of detail_columns too. */
-static void add_summary(cli_rows *rows, const vh_snapshot_info *info)
+/* Cells of list_columns, which are the first of detail_columns too. |state| is NULL for what the snapshot itself says. */
+static void add_summary(cli_rows *rows, const vh_snapshot_info *info, const char *state)
 {
     char labels[VH_SNAPSHOT_LABELS_MAX * VH_SNAPSHOT_LABEL] = "";
 
@@ -68,12 +70,12 @@ static void add_summary(cli_rows *rows, const vh_snapshot_info *info)
     cli_rows_number(rows, (int64_t)info->memory_bytes);
     cli_rows_number(rows, (int64_t)info->memory_disk_bytes);
     cli_rows_number(rows, (int64_t)info->ws_pages);
-    cli_rows_text(rows, info->quarantined ? "quarantined" : *info->problem ? "damaged" : "ready");
+    cli_rows_text(rows, info->quarantined ? "quarantined" : *info->problem ? "damaged" : state ? state : "ready");
 }
 
 static void add_detail(cli_rows *rows, const vh_snapshot_info *info)
 {
-    add_summary(rows, info);
+    add_summary(rows, info, NULL);
     cli_rows_text(rows, info->image_digest);
     cli_rows_number(rows, (int64_t)info->vmstate_bytes);
     cli_rows_number(rows, (int64_t)info->ws_bytes);
@@ -87,9 +89,8 @@ static void add_detail(cli_rows *rows, const vh_snapshot_info *info)
     cli_rows_text(rows, info->problem);
 }
 
-/* Opens the catalogue, which nobody makes by looking at it, lets |use| work with it, and closes it. */
-static int with_snapshots(cli *c, int (*use)(cli *c, vh_snapshots *snapshots, void *arg, vh_error *err), void *arg,
-                          vh_error *err)
+int ctl_with_snapshots(cli *c, int (*use)(cli *c, vh_snapshots *snapshots, void *arg, vh_error *err), void *arg,
+                       vh_error *err)
 {
     vh_snapshots *snapshots = NULL;
     vh_env *env = NULL;
@@ -104,16 +105,43 @@ static int with_snapshots(cli *c, int (*use)(cli *c, vh_snapshots *snapshots, vo
     return rc;
 }
 
+/* A listing: its rows, and ids of snapshots that no run restores any more, joined by spaces. */
+struct listing {
+    cli_rows rows;
+    char *stale;
+    size_t size;
+    FILE *f;
+};
+
+static void note_stale(const vh_snapshot_info *info, const char *why, void *arg)
+{
+    (void)why;
+    fprintf(((struct listing *)arg)->f, "%s ", info->id);
+}
+
 static bool add_row(const vh_snapshot_info *info, void *arg)
 {
-    add_summary(arg, info);
+    struct listing *l = arg;
+
+    add_summary(&l->rows, info, strstr(l->stale, info->id) ? "stale" : NULL);
     return true;
 }
 
-static int list(cli *c, vh_snapshots *snapshots, void *rows, vh_error *err)
+static int list(cli *c, vh_snapshots *snapshots, void *arg, vh_error *err)
 {
-    (void)c;
-    return vh_snapshots_list(snapshots, add_row, rows, err);
+    struct listing *l = arg;
+    vh_call call = cli_call(c);
+    vh_env_options o;
+    int rc;
+
+    cli_env_options(c, &o);
+    l->f = open_memstream(&l->stale, &l->size);
+    if (!l->f)
+        return vh_error_set(err, -ENOMEM, "list of snapshots");
+    rc = vh_doctor_stale(c->config, &o, &call, snapshots, note_stale, l, err);
+    if (fclose(l->f) && rc == 0)
+        rc = vh_error_set(err, -ENOMEM, "list of snapshots");
+    return rc ? rc : vh_snapshots_list(snapshots, add_row, l, err);
 }
 
 static int print_one(cli *c, vh_snapshots *snapshots, const char *ref, vh_error *err)
@@ -201,23 +229,24 @@ static int run_create(cli *c, vh_error *err)
 
 static int run_ls(cli *c, vh_error *err)
 {
-    cli_rows rows = { .columns = list_columns, .ncolumns = COUNT(list_columns) };
-    int rc = with_snapshots(c, list, &rows, err);
+    struct listing l = { .rows = { .columns = list_columns, .ncolumns = COUNT(list_columns) } };
+    int rc = ctl_with_snapshots(c, list, &l, err);
 
     if (rc == 0 || rc == VH_ENOTFOUND)
-        rc = cli_rows_print(&rows, stdout, c->format, err);
-    cli_rows_fini(&rows);
+        rc = cli_rows_print(&l.rows, stdout, c->format, err);
+    cli_rows_fini(&l.rows);
+    free(l.stale);
     return rc;
 }
 
 static int run_inspect(cli *c, vh_error *err)
 {
-    return with_snapshots(c, inspect, NULL, err);
+    return ctl_with_snapshots(c, inspect, NULL, err);
 }
 
 static int run_verify(cli *c, vh_error *err)
 {
-    return with_snapshots(c, verify, NULL, err);
+    return ctl_with_snapshots(c, verify, NULL, err);
 }
 
 static bool add_candidate(const vh_snapshot_info *info, void *to)
@@ -236,12 +265,12 @@ static int complete_one(cli *c, vh_snapshots *snapshots, void *to, vh_error *err
 
 static int complete_snapshot(cli *c, cli_candidates *to, vh_error *err)
 {
-    return with_snapshots(c, complete_one, to, err);
+    return ctl_with_snapshots(c, complete_one, to, err);
 }
 
 static int run_rm(cli *c, vh_error *err)
 {
-    return with_snapshots(c, remove_all, NULL, err);
+    return ctl_with_snapshots(c, remove_all, NULL, err);
 }
 
 const cli_command ctl_cmd_snapshot_create = {
@@ -262,6 +291,9 @@ const cli_command ctl_cmd_snapshot_ls = {
     .name = "snapshot ls",
     .summary = "List snapshots",
     .operands = "",
+    .details = "States: ready; stale, which is made with another guest kernel, agent or QEMU than there are now, so that no\n"
+               "run restores it; damaged; quarantined, set aside after a restore failed. 'snapshot prune' removes all but\n"
+               "the ready ones.\n",
     .examples = "  vhive-ctl snapshot ls\n"
                 "  vhive-ctl snapshot ls -o json\n",
     .run = run_ls,

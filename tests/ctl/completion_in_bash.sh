@@ -44,7 +44,7 @@ some() {
 bash -n <("$ctl" completion bash)
 some 'vhive-ctl ' run snapshot image config help version completion
 offers 'vhive-ctl snap' snapshot
-offers 'vhive-ctl snapshot ' create ls inspect verify rm
+offers 'vhive-ctl snapshot ' create ls inspect verify rm prune
 offers 'vhive-ctl --log-level debug snapshot i' inspect
 offers 'vhive-ctl completion ' bash fish zsh
 offers 'vhive-ctl snapshot ls -o ' json table yaml

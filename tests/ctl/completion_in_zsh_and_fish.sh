@@ -24,7 +24,7 @@ fish_offers() {
 
 vhive-ctl completion fish >"$dir/c.fish"
 fish --no-config -n "$dir/c.fish"
-fish_offers 'vhive-ctl snapshot ' create inspect ls rm verify
+fish_offers 'vhive-ctl snapshot ' create inspect ls prune rm verify
 fish_offers 'vhive-ctl run --engine ' auto boot file reap uffd
 fish_offers 'vhive-ctl snapshot ls -o y' yaml
 
@@ -50,6 +50,6 @@ zpty -w -n shell $'vhive-ctl snapshot \t\t'
 seen verify
 END
 timeout 60 zsh -f "$dir/drive.zsh" "$dir" >"$dir/out" || fail "zsh: no list: $(cat -v "$dir/out")"
-for word in create inspect rm verify; do
+for word in create inspect prune rm verify; do
     grep -q "$word" "$dir/out" || fail "zsh: no $word in: $(cat -v "$dir/out")"
 done
