@@ -16,6 +16,8 @@ static const cli_option options[] = {
     CLI_RUN_OPTIONS,
     { "engine", 0, CLI_CHOICE, "ENGINE", .choices = "auto|boot|file|uffd|reap", .help = "how the VM comes up" },
     { "invoke", 'i', CLI_TEXT, "SPEC", .help = "call the function once, print its answer and the phases, and end" },
+    { "timeout", 't', CLI_SETTING, "DURATION", .key = "timeout.invoke",
+      .help = "how long the answer to --invoke may take" },
     { .name = NULL },
 };
 
@@ -202,11 +204,16 @@ static int invoke(struct run *r, vh_error *err)
 {
     vh_invoke_response answer = { .size = sizeof(answer) };
     vh_call call = cli_call(r->c);
-    int rc = vh_invoke(r->request, vh_vm_address(r->vm), vh_vm_port(r->vm), &call, &answer, err);
+    int rc;
+
+    call.timeout_ms = (uint32_t)vh_config_u64(r->c->config, "timeout.invoke");
+    rc = vh_invoke(r->request, vh_vm_address(r->vm), vh_vm_port(r->vm), &call, &answer, err);
 
     if (rc == 0 || rc == VH_EREMOTE) /* an answer that tells of an error is one all the same */
         finish_call(r, &answer);
     vh_invoke_response_fini(&answer);
+    if (rc == VH_ETIMEDOUT)
+        return vh_error_wrap(err, rc, "invoke (--timeout %s)", vh_config_str(r->c->config, "timeout.invoke"));
     return rc ? vh_error_wrap(err, rc, "invoke") : CLI_EXIT_OK;
 }
 

@@ -43,6 +43,7 @@ const vh_config_key vh__config_keys[VH_CONFIG_KEYS] = {
     { "timeout.ready", VH_CONFIG_DURATION, "60s", 100, 3600 * SEC, NULL, "function opening its port" },
     { "timeout.boot", VH_CONFIG_DURATION, "120s", 100, 3600 * SEC, NULL, "whole start of a function" },
     { "timeout.restore", VH_CONFIG_DURATION, "30s", 100, 3600 * SEC, NULL, "restore of a snapshot" },
+    { "timeout.invoke", VH_CONFIG_DURATION, "30s", 1, 24 * 3600 * SEC, NULL, "answer of a function that is called" },
     { "timeout.stop", VH_CONFIG_DURATION, "10s", 0, 3600 * SEC, NULL, "function ending after its stop signal" },
 
     { "image.max_bytes", VH_CONFIG_BYTES, "16G", MIB, 1024 * GIB, NULL, "unpacked size of an image" },

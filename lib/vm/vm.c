@@ -124,6 +124,17 @@ int vh_vm_stats_get(vh_vm *vm, const vh_call *call, vh_vm_stats *stats, vh_error
 /* A working set that lacks this share (one in ...) of what is asked for is recorded anew. */
 #define RESIDUAL_SHARE 10
 
+/* Names the place, and the remedy for a full disk. */
+static int explain_record(const vh_vm *vm, int rc, vh_error *err)
+{
+    const char *remedy = rc == -ENOSPC || rc == -EDQUOT ? ", where no room is left (`vhive-ctl snapshot prune` or `rm` "
+                                                          "make some; then the next restore records it)"
+                                                        : "";
+
+    return vh_error_wrap(err, rc, "store the working set in %s/snapshots/%s%s", vh_env_state_dir(vm->vms->o.env),
+                         vm->snapshot_id, remedy);
+}
+
 /* First restore: stores what was touched. */
 static int store_recording(vh_vm *vm, const vh__wait *w, vh_error *err)
 {
@@ -135,7 +146,7 @@ static int store_recording(vh_vm *vm, const vh__wait *w, vh_error *err)
     rc = vh__client_call(&vm->client, w, vh__client_request("record"), &fd, 1, NULL, &a, err);
     vh__snapshot_ws_unlock(vm->snap);
     if (rc)
-        return rc;
+        return explain_record(vm, rc, err);
     vh__log(vm->vms->o.env, VH_LOG_INFO, "vm", vm->id, "recorded the working set of snapshot %s: %llu pages, %llu runs",
             vm->snapshot_id, (unsigned long long)vh__json_u64_or(a.json, "pages", 0),
             (unsigned long long)vh__json_u64_or(a.json, "runs", 0));
