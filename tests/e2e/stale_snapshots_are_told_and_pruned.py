@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A snapshot made with another QEMU than there is now is told by `snapshot ls` and `doctor`, and `snapshot prune` removes
+"""A snapshot made with another QEMU than there is now is told by `snapshot ls` and `doctor`; `snapshot prune` removes
 it, and it alone."""
 import json
 import os

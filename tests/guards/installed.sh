@@ -8,7 +8,8 @@ trap 'rm -rf "$dir"' EXIT
 
 "$cmake" --install "$build" --prefix "$dir/first" >/dev/null
 mv "$dir/first" "$dir/moved"
-for file in bin/vhive-ctl include/vhive/host.h libexec/vhive/vhive-shim share/man/man1/vhive-ctl.1 \
+for file in bin/vhive-ctl bin/vhive-bench include/vhive/host.h libexec/vhive/vhive-shim \
+    share/man/man1/vhive-ctl.1 share/man/man1/vhive-bench.1 \
     share/man/man3/libvhive.3 share/man/man5/vhive.yaml.5 share/bash-completion/completions/vhive-ctl \
     share/zsh/site-functions/_vhive-ctl share/fish/vendor_completions.d/vhive-ctl.fish; do
     [ -s "$dir/moved/$file" ] || { echo "FAILED: $file is not installed"; exit 1; }
