@@ -6,6 +6,7 @@
 
 #include "auto.h"
 #include "doctor_priv.h"
+#include "host.h"
 
 /* All checks together take a second; a probe guest under KVM up to three. */
 #define DEADLINE_MS 30000
@@ -42,50 +43,22 @@ static void on_record(const vh_log_record *record, void *arg)
         snprintf(x->complaint, sizeof(x->complaint), "%s", record->message);
 }
 
-static const char *text_or_null(const vh__exam *x, const char *key)
-{
-    const char *value = vh_config_str(x->config, key);
-
-    return *value ? value : NULL;
-}
-
 static int make_env(vh__exam *x, const vh_env_options *given, vh_error *err)
 {
-    vh_env_options o = VH_ENV_OPTIONS_INIT;
+    vh_env_options o;
     int rc;
 
-    if (given)
-        memcpy(&o, given, VH_MIN(given->size, sizeof(o)));
-    o.size = sizeof(o);
+    vh__host_env_options(x->config, given, &o);
     o.log = on_record;
     o.log_arg = x;
     o.log_level = VH_LOG_WARN;
     o.progress = NULL;
-    o.state_dir = o.state_dir ? o.state_dir : text_or_null(x, "state_dir");
-    o.run_dir = o.run_dir ? o.run_dir : text_or_null(x, "run_dir");
-    o.libexec_dir = o.libexec_dir ? o.libexec_dir : text_or_null(x, "libexec_dir");
     rc = vh_env_new(&o, &x->env, &x->dirs);
     if (rc == VH_EINVALID) { /* told by its check; the others can do with another one */
         o.run_dir = NULL;
         rc = vh_env_new(&o, &x->env, err);
     }
     return rc;
-}
-
-static int make_mechanisms(vh__exam *x, vh_error *err)
-{
-    vh__guest_options g = VH_GUEST_OPTIONS_INIT;
-    vh__net_options n = { .pool = vh_config_str(x->config, "net.pool"),
-                          .egress = vh_config_str(x->config, "net.egress"),
-                          .allow_private = vh_config_bool(x->config, "net.allow_private") };
-    int rc;
-
-    g.kernel = text_or_null(x, "guest.kernel");
-    g.modules_dir = text_or_null(x, "guest.modules");
-    g.package = text_or_null(x, "guest.package");
-    g.dir = text_or_null(x, "guest.dir");
-    rc = vh__guest_new(x->env, &g, &x->guest, err);
-    return rc ? rc : vh__net_new(x->env, &n, &x->net, err);
 }
 
 int vh__exam_init(vh__exam *x, const vh_config *config, const vh_env_options *opts, const vh__wait *w, vh_error *err)
@@ -97,7 +70,9 @@ int vh__exam_init(vh__exam *x, const vh_config *config, const vh_env_options *op
     x->config = config ? config : x->own_config;
     if (rc == 0)
         rc = make_env(x, opts, err);
-    return rc ? rc : make_mechanisms(x, err);
+    if (rc == 0)
+        rc = vh__host_guest(x->config, x->env, &x->guest, err);
+    return rc ? rc : vh__host_net(x->config, x->env, &x->net, err);
 }
 
 void vh__exam_fini(vh__exam *x)

@@ -1,13 +1,10 @@
-#include <vhive/host.h>
+#include "host.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "auto.h"
-#include "guest.h"
 #include "log.h"
-#include "net.h"
 #include "path.h"
 #include "snapshot.h"
 #include "vm.h"
@@ -26,30 +23,6 @@ struct vh_host {
     vh__net *net;
     vh_vms *vms;
 };
-
-/* A setting, NULL where it is empty. */
-static const char *text_or_null(const vh_host *h, const char *key)
-{
-    const char *value = vh_config_str(h->config, key);
-
-    return value[0] ? value : NULL;
-}
-
-static int make_env(vh_host *h, const vh_env_options *given, vh_error *err)
-{
-    vh_env_options o = VH_ENV_OPTIONS_INIT;
-
-    if (given)
-        memcpy(&o, given, VH_MIN(given->size, sizeof(o)));
-    o.size = sizeof(o);
-    if (!o.state_dir)
-        o.state_dir = text_or_null(h, "state_dir");
-    if (!o.run_dir)
-        o.run_dir = text_or_null(h, "run_dir");
-    if (!o.libexec_dir)
-        o.libexec_dir = text_or_null(h, "libexec_dir");
-    return vh_env_new(&o, &h->env, err);
-}
 
 /* Others may pass through, to sockets that are meant for them; what must not be read is closed below. */
 static int make_dirs(vh_host *h, vh_error *err)
@@ -75,18 +48,9 @@ static int make_stores(vh_host *h, vh_error *err)
 
 static int make_mechanisms(vh_host *h, vh_error *err)
 {
-    vh__guest_options g = VH_GUEST_OPTIONS_INIT;
-    vh__net_options n = { .pool = vh_config_str(h->config, "net.pool"),
-                          .egress = vh_config_str(h->config, "net.egress"),
-                          .allow_private = vh_config_bool(h->config, "net.allow_private") };
-    int rc;
+    int rc = vh__host_guest(h->config, h->env, &h->guest, err);
 
-    g.kernel = text_or_null(h, "guest.kernel");
-    g.modules_dir = text_or_null(h, "guest.modules");
-    g.package = text_or_null(h, "guest.package");
-    g.dir = text_or_null(h, "guest.dir");
-    rc = vh__guest_new(h->env, &g, &h->guest, err);
-    return rc ? rc : vh__net_new(h->env, &n, &h->net, err);
+    return rc ? rc : vh__host_net(h->config, h->env, &h->net, err);
 }
 
 static uint32_t ms(const vh_host *h, const char *key)
@@ -131,6 +95,7 @@ static void reap(vh_host *h)
 int vh_host_new(const vh_config *config, const vh_env_options *opts, vh_host **host, vh_error *err)
 {
     vh_host *h = calloc(1, sizeof(*h));
+    vh_env_options o;
     int rc;
 
     if (!h)
@@ -138,7 +103,9 @@ int vh_host_new(const vh_config *config, const vh_env_options *opts, vh_host **h
     rc = config ? 0 : vh_config_new(&h->own_config, err);
     h->config = config ? config : h->own_config;
     if (rc == 0)
-        rc = make_env(h, opts, err);
+        vh__host_env_options(h->config, opts, &o);
+    if (rc == 0)
+        rc = vh_env_new(&o, &h->env, err);
     if (rc == 0)
         rc = make_dirs(h, err);
     if (rc == 0)
