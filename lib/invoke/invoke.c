@@ -143,6 +143,8 @@ int vh_invoke(const vh_invoke_request *request, const char *address, uint16_t po
     rc = vh__invoke_connect(address, port, &w, &fd, err);
     if (rc)
         return rc;
+    if (err)
+        *err = (vh_error){ 0 }; /* attempts that were refused have left their message */
     out->connected_ns = vh__clock_mono_ns();
     return (request->grpc ? call_grpc : call_http)(request, authority, fd, &w, out, err);
 }
