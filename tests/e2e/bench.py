@@ -116,6 +116,9 @@ clones = json.loads(bench_ok("clones", "--image", image("pyhello"), "--invoke", 
                              "4", "--format", "json"))
 check(len(clones) == 4 and all(c["ok"] and c["vmm_pss_bytes"] > 1 << 20 for c in clones), "clones: %s" % clones)
 check(len({c["answer"] for c in clones}) == 4, "answers: %s" % clones)
+failing = bench("cold-start", "--image", image("pyhello"), "--invoke", "http:/nope", "--engines", "file", "-n", "1")
+check(failing.returncode == 1 and "before anything was measured" in failing.stderr and "404" in failing.stderr,
+      "a request that fails: %s" % failing.stderr)
 twins = bench("clones", *hello, "--differ", "--count", "2")
 check(twins.returncode == 1 and "the same answer" in twins.stderr, "twins pass for different: %s" % twins.stderr)
 
