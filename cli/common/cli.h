@@ -78,13 +78,13 @@ struct cli_program {
     { "config", 'c', CLI_TEXT, "FILE", .help = "configuration file, instead of " VH_CONFIG_FILE },                     \
     { "state-dir", 0, CLI_SETTING, "DIR", .key = "state_dir" },                                                        \
     { "run-dir", 0, CLI_SETTING, "DIR", .key = "run_dir" },                                                            \
+    { "quiet", 'q', CLI_FLAG, .help = "no progress, no informational records, only ids in lists" },                    \
     { "log-level", 0, CLI_SETTING, "LEVEL", .key = "log.level" },                                                      \
     { "log-format", 0, CLI_SETTING, "FORMAT", .key = "log.format" }
 
 /** Options of programs whose results are rows. */
 #define CLI_OUTPUT_OPTIONS                                                                                             \
     { "output", 'o', CLI_CHOICE, "FORMAT", .choices = "table|json|yaml", .help = "form of the result" },               \
-    { "quiet", 'q', CLI_FLAG, .help = "no progress, no informational records, only ids in lists" },                    \
     { "no-headers", 0, CLI_FLAG, .help = "tables without their line of titles" }
 
 /** Rows that every program lists. */

@@ -20,8 +20,8 @@ void vh__check_kernel(vh__exam *x)
         vh__found_ok(x, "%s at %s", files.release, files.kernel);
     else if (rc != VH_ENOTFOUND)
         vh__found_fail(x, "remove what is damaged, or set guest.kernel", "%s", err.msg);
-    else if (vh__guest_obtainable(x->guest, &none))
-        vh__found_fail(x, "put a linux-image-*.deb into guest.dir, or set guest.kernel", "%s", none.msg);
+    else if (vh__guest_obtainable(x->guest, x->w, &none))
+        vh__found_fail(x, "apt-get update; without network put a linux-image-*.deb into guest.dir, or set guest.kernel", "%s", none.msg);
     else
         vh__found_ok(x, "%s: the first run makes it ready", err.msg);
 }

@@ -71,6 +71,20 @@ static int find_file(const char *dir, char **deb, vh_error *err)
     return vh_error_set(err, VH_EMISSING, "apt-get has downloaded nothing");
 }
 
+int vh__apt_look(vh__guest *g, const vh__wait *w, vh_error *err)
+{
+    vh_auto_free char *package = NULL;
+    vh_auto_buf vh__buf out = { 0 };
+    int rc = resolve(g->package, w, &package, err);
+
+    if (rc == 0) {
+        const char *argv[] = { "/usr/bin/env", "LC_ALL=C", "apt-get", "-q", "--print-uris", "download", package, NULL };
+
+        rc = vh__run_program(argv, NULL, w, OUTPUT_MAX, &out, err);
+    }
+    return rc;
+}
+
 int vh__apt_download(vh__guest *g, const char *to, const vh__wait *w, char **deb, vh_error *err)
 {
     vh_auto_free char *package = NULL;

@@ -286,16 +286,18 @@ int vh__guest_look(vh__guest *g, vh__guest_files *out, vh_error *err)
     return get_files(g, NULL, out, err);
 }
 
-int vh__guest_obtainable(vh__guest *g, vh_error *err)
+int vh__guest_obtainable(vh__guest *g, const vh__wait *w, vh_error *err)
 {
-    vh_auto_free char *dropped = g->deb ? NULL : dropped_deb(g), *get = NULL, *cache = NULL;
+    vh_auto_free char *dropped = g->deb ? NULL : dropped_deb(g);
+    bool found = false;
+    vh__kernel k;
+    int rc;
 
-    if (g->deb || dropped)
+    if (g->kernel || g->deb || dropped)
         return 0;
-    get = vh__path_find_program("apt-get");
-    cache = vh__path_find_program("apt-cache");
-    if (get && cache)
-        return 0;
-    return vh_error_set(err, VH_EMISSING, "no guest kernel, and no apt-get to download one; put a linux-image-*.deb into "
-                                          "%s, or name a kernel by guest.kernel", g->dir);
+    rc = vh__kernel_find(g->dir, NULL, &k, &found, err);
+    if (rc || found)
+        return rc;
+    rc = vh__apt_look(g, w, err);
+    return rc ? vh_error_wrap(err, rc, "no guest kernel in %s, and none to download", g->dir) : 0;
 }

@@ -68,8 +68,8 @@ VH_MUST_CHECK int vh__guest_prepare(vh__guest *guest, const vh__wait *w, vh__gue
 
 /** As vh__guest_prepare(), but only looks: VH_ENOTFOUND when something would have to be made or downloaded first. */
 VH_MUST_CHECK int vh__guest_look(vh__guest *guest, vh__guest_files *out, vh_error *err);
-/** 0 when there is a way to a kernel, a package's file or apt; else VH_EMISSING with the remedy. Downloads nothing. */
-VH_MUST_CHECK int vh__guest_obtainable(vh__guest *guest, vh_error *err);
+/** 0 when there is a way to a kernel, a package's file or one that apt can download; else VH_EMISSING. Makes nothing. */
+VH_MUST_CHECK int vh__guest_obtainable(vh__guest *guest, const vh__wait *w, vh_error *err);
 
 /**
  * Frequency of this machine's time-stamp counter in kHz, measured once per |guest| in 10 ms; 0 when there is none.

@@ -48,6 +48,8 @@ VH_MUST_CHECK int vh__deb_unpack(const char *deb, const char *to, const vh__wait
 
 /** Downloads the kernel package that |g->package| stands for into |to|. On success |*deb| is the file, the caller's. */
 VH_MUST_CHECK int vh__apt_download(vh__guest *g, const char *to, const vh__wait *w, char **deb, vh_error *err);
+/** 0 when apt knows where the package is to be had; downloads nothing. VH_EMISSING. */
+VH_MUST_CHECK int vh__apt_look(vh__guest *g, const vh__wait *w, vh_error *err);
 
 /* vmlinux.c */
 

@@ -73,6 +73,33 @@ static void a_package_becomes_kernel_and_initramfs(void **state)
 }
 
 /* Reads the archive and asserts on its names, in order. */
+static void looking_makes_nothing(void **state)
+{
+    struct prep *p = *state;
+    vh__guest_options o = VH_GUEST_OPTIONS_INIT;
+    vh__guest_files made, found;
+    vh__guest *g = NULL;
+    vh_error err = { 0 };
+    char dir[128];
+
+    snprintf(dir, sizeof(dir), "%s/guest", p->t.dir);
+    o.dir = dir;
+    o.agent = p->agent;
+    o.package = "linux-image-0-of-the-tests";
+    assert_ok(vh__guest_new(p->t.env, &o, &g, &err), err);
+    assert_int_equal(vh__guest_look(g, &found, &err), VH_ENOTFOUND);
+    assert_int_equal(vh__guest_obtainable(g, &p->wait, &err), VH_EMISSING);
+    assert_non_null(strstr(err.msg, "no guest kernel"));
+    assert_int_equal(access(dir, F_OK), -1);
+    assert_ok(prepare_in(p, dir, p->deb, &made, &err), err);
+    assert_ok(vh__guest_look(g, &found, &err), err);
+    assert_string_equal(found.kernel_digest, made.kernel_digest);
+    assert_string_equal(found.initramfs_digest, made.initramfs_digest);
+    assert_int_equal(unlink(made.initramfs), 0);
+    assert_int_equal(vh__guest_look(g, &found, &err), VH_ENOTFOUND);
+    vh__guest_free(g);
+}
+
 static void the_initramfs_holds_agent_and_ordered_modules(void **state)
 {
     static const char *const names[] = { "dev", "dev/console", "init", "modules", "modules/virtio_ring.ko",
@@ -352,6 +379,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_package_becomes_kernel_and_initramfs, setup, teardown),
+        cmocka_unit_test_setup_teardown(looking_makes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(the_initramfs_holds_agent_and_ordered_modules, setup, teardown),
         cmocka_unit_test_setup_teardown(two_roots_at_two_times_give_the_same_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(a_new_agent_makes_a_new_initramfs, setup, teardown),
