@@ -4,10 +4,13 @@
 
 #include "channel.h"
 #include "clone.h"
+#include "exec.h"
 #include "function.h"
+#include "hook.h"
 #include "probe.h"
 
-enum event { EVENT_CHANNEL, EVENT_SIGNAL, EVENT_STDOUT, EVENT_STDERR, EVENT_PROBE };
+/* EVENT_EXEC and above are the execs'. */
+enum event { EVENT_CHANNEL, EVENT_SIGNAL, EVENT_STDOUT, EVENT_STDERR, EVENT_PROBE, EVENT_HOOK, EVENT_EXEC };
 
 struct agent {
     int epoll_fd, signal_fd;
@@ -17,6 +20,7 @@ struct agent {
     bool leaving;    /* the function is over: what remains is its output, EXITED and power-off */
     bool told;       /* EXITED is queued */
     bool off;        /* power off now */
+    bool has_post_restore; /* known before a snapshot, so that restoring one need not look */
     uint32_t stop_signal;
     uint64_t generation;
     int64_t kill_at_ns; /* end of STOP's grace, 0: none */
@@ -25,11 +29,16 @@ struct agent {
     struct function fn;
     struct probe probe;
     struct clone clone;
+    struct hook hook;
+    struct execs execs;
     struct channel ch;
 };
 
 /** Answers the messages that have come. True if there may be more. */
 bool messages_handle(struct agent *a);
+
+/** The hook |path| is over; |rc| with |f| as hook_tend() says. What it was in the way of goes on. */
+void messages_hook_over(struct agent *a, const char *path, int rc, const struct fault *f);
 
 /** ERROR to the host, and a line on the console. */
 void messages_fault(struct agent *a, const struct fault *f);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "mounts.h"
+#include "process.h"
 
 int64_t clone_realtime_ns(void)
 {
@@ -62,20 +63,28 @@ int clone_refresh(struct clone *c, int64_t realtime_ns, const uint8_t seed[VH_AG
     return seed_kernel(c, seed, f);
 }
 
-static int write_env(struct clone *c, const vh__agent_list *env, struct fault *f)
+/* Appends |entry| with its NUL to |text|, whose size both messages' limits have seen to. */
+static size_t append(char *text, size_t n, const char *entry)
 {
-    const char *first = env->n ? env->v[0] : "";
+    size_t len = strlen(entry) + 1;
+
+    memcpy(text + n, entry, len);
+    return n + len;
+}
+
+static int write_env(const vh__agent_list *env, const vh__agent_list *late, struct fault *f)
+{
+    static char text[2 * VH_AGENT_FRAME_MAX];
     size_t n = 0;
 
-    if (!env->n && !c->has_env)
-        return 0;
-    /* the strings of a decoded list lie one behind the other, each with its NUL: just what the file holds */
-    if (env->n)
-        n = (size_t)(env->v[env->n - 1] + strlen(env->v[env->n - 1]) + 1 - first);
-    if (file_replace(VHIVE_RUN_DIR "/env", first, n, 0644) < 0)
-        return fault_set(f, "clone", "write %s: %m", VHIVE_RUN_DIR "/env");
-    c->has_env = env->n > 0;
-    return 0;
+    for (uint32_t i = 0; i < env->n; i++)
+        if (!env_has(late, env->v[i]))
+            n = append(text, n, env->v[i]);
+    for (uint32_t i = 0; i < late->n; i++)
+        n = append(text, n, late->v[i]);
+    return file_replace(VHIVE_RUN_DIR "/env", text, n, 0644) < 0
+               ? fault_set(f, "clone", "write %s: %m", VHIVE_RUN_DIR "/env")
+               : 0;
 }
 
 /* In place, by one write: generations of clones have as many digits as each other, so no reader sees half of one. */
@@ -89,18 +98,18 @@ static int write_generation(struct clone *c, uint64_t generation, struct fault *
                : 0;
 }
 
-int clone_prepare(struct clone *c, struct fault *f)
+int clone_prepare(struct clone *c, const vh__agent_list *env, const vh__agent_list *late, struct fault *f)
 {
-    static const vh__agent_list none;
-
-    c->has_env = true; /* so that the file is made */
     c->generation_fd = open(VHIVE_RUN_DIR "/generation", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (c->generation_fd < 0)
         return fault_set(f, "clone", "make %s: %m", VHIVE_RUN_DIR "/generation");
-    return write_env(c, &none, f) < 0 ? -1 : write_generation(c, 0, f);
+    return write_env(env, late, f) < 0 ? -1 : write_generation(c, 0, f);
 }
 
-int clone_publish(struct clone *c, uint64_t generation, const vh__agent_list *env, struct fault *f)
+int clone_publish(struct clone *c, uint64_t generation, const vh__agent_list *env, const vh__agent_list *late,
+                  struct fault *f)
 {
-    return write_env(c, env, f) < 0 ? -1 : write_generation(c, generation, f);
+    if (late->n && write_env(env, late, f) < 0)
+        return -1;
+    return write_generation(c, generation, f);
 }

@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 #include <sys/reboot.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -47,6 +48,8 @@ void agent_leave(struct agent *a, const vh__agent_exited *result)
     probe_stop(&a->probe);
     a->result = *result;
     a->off_at_ns = now_ns() + LEAVE_NS;
+    hook_abort(&a->hook);
+    exec_kill_all(&a->execs, &a->ch);
     (void)kill(-1, SIGKILL); /* fails when nobody is left; their ends of the pipes close with them */
 }
 
@@ -107,6 +110,16 @@ static void say_goodbye(struct agent *a)
     a->off |= late || (a->told && !a->ch.connected);
 }
 
+static void tend_hook(struct agent *a)
+{
+    const char *path = a->hook.path;
+    struct fault f;
+    int rc;
+
+    if (hook_tend(&a->hook, &a->ch, &rc, &f))
+        messages_hook_over(a, path, rc, &f);
+}
+
 /* What is due apart from the channel. */
 static void tend_function(struct agent *a)
 {
@@ -138,8 +151,10 @@ static int64_t earlier(int64_t a, int64_t b)
 /* Milliseconds until something is due, for epoll_wait(2); -1: nothing is. */
 static int time_left(const struct agent *a)
 {
-    int64_t at = earlier(a->kill_at_ns, a->off_at_ns), left;
+    int64_t at = earlier(earlier(a->kill_at_ns, a->off_at_ns), exec_due_ns(&a->execs)), left;
 
+    if (a->hook.path && !a->hook.late)
+        at = earlier(at, a->hook.kill_at_ns);
     if (a->probing)
         at = earlier(at, a->probe.at_ns);
     if (at == 0 || a->quiesced)
@@ -148,13 +163,50 @@ static int time_left(const struct agent *a)
     return left < 0 ? 0 : left > 60000 ? 60000 : (int)left;
 }
 
+/* Reaps whatever has ended. Orphans of the guest are ours, for this is PID 1. */
+static void reap(struct agent *a)
+{
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        if (pid == a->fn.pid)
+            function_ended(&a->fn, status);
+        else if (!exec_ended(&a->execs, pid, status))
+            (void)hook_ended(&a->hook, pid, status); /* else it is an orphan */
+}
+
 static void handle_signals(struct agent *a)
 {
     struct signalfd_siginfo info;
 
     while (read(a->signal_fd, &info, sizeof(info)) == sizeof(info))
-        ; /* several ends may be one signal: function_reap() takes them all */
-    function_reap(&a->fn);
+        ; /* several ends may be one signal: reap() takes them all */
+    reap(a);
+}
+
+static void handle_event(struct agent *a, uint32_t tag, uint32_t events)
+{
+    switch ((enum event)tag) {
+    case EVENT_CHANNEL:
+        channel_event(&a->ch, events);
+        break;
+    case EVENT_SIGNAL:
+        handle_signals(a);
+        break;
+    case EVENT_STDOUT:
+    case EVENT_STDERR:
+        a->fn.streams[tag - EVENT_STDOUT].readable = true;
+        break;
+    case EVENT_PROBE: /* probe_step() looks for itself */
+        break;
+    case EVENT_HOOK:
+        a->hook.out.readable = true;
+        break;
+    default:
+        exec_event(&a->execs, tag - EVENT_EXEC);
+        break;
+    }
 }
 
 static void wait_for_events(struct agent *a, int timeout_ms)
@@ -162,22 +214,8 @@ static void wait_for_events(struct agent *a, int timeout_ms)
     struct epoll_event events[8];
     int n = epoll_wait(a->epoll_fd, events, 8, timeout_ms);
 
-    for (int i = 0; i < n; i++) {
-        switch ((enum event)events[i].data.u32) {
-        case EVENT_CHANNEL:
-            channel_event(&a->ch, events[i].events);
-            break;
-        case EVENT_SIGNAL:
-            handle_signals(a);
-            break;
-        case EVENT_STDOUT:
-        case EVENT_STDERR:
-            a->fn.streams[events[i].data.u32 - EVENT_STDOUT].readable = true;
-            break;
-        case EVENT_PROBE: /* probe_step() looks for itself */
-            break;
-        }
-    }
+    for (int i = 0; i < n; i++)
+        handle_event(a, events[i].data.u32, events[i].events);
 }
 
 static void run(struct agent *a)
@@ -187,10 +225,14 @@ static void run(struct agent *a)
     while (!a->off) {
         wait_for_events(a, more ? 0 : time_left(a));
         more = messages_handle(a);
-        if (!a->quiesced)
+        if (!a->quiesced) {
             tend_function(a);
+            tend_hook(a);
+            more |= exec_tend(&a->execs, &a->ch);
+        }
         more |= channel_flush(&a->ch);
-        more |= !a->quiesced && (can_pump(a, 0) || can_pump(a, 1)); /* the flush may have made the room */
+        /* the flush may have made the room; an exec's output waits for the next round in any case */
+        more |= !a->quiesced && (can_pump(a, 0) || can_pump(a, 1) || hook_can_tend(&a->hook, &a->ch));
     }
 }
 

@@ -24,7 +24,7 @@ static int set_up(struct agent *a, const vh__agent_start *s, struct fault *f)
     if (clone_refresh(&a->clone, s->realtime_ns, s->seed, f) < 0 || net_configure(s, f) < 0 ||
         mounts_enter_root(s->tmpfs_bytes, f) < 0 || net_write_files(s, f) < 0)
         return -1;
-    return clone_prepare(&a->clone, f);
+    return clone_prepare(&a->clone, &s->env, &s->late_env, f);
 }
 
 static int start(struct agent *a, const vh__agent_start *s, struct fault *f)
@@ -72,16 +72,70 @@ static void pong(struct agent *a)
     (void)channel_send(&a->ch, &m); /* messages are taken only while there is room to answer */
 }
 
+/* Starts |path|; a hook that cannot be started has failed. */
+static void run_hook(struct agent *a, const char *path)
+{
+    struct fault f;
+
+    if (hook_start(&a->hook, path, &a->fn, a->generation, a->epoll_fd, EVENT_HOOK, &f) < 0)
+        messages_fault(a, &f);
+}
+
 static void handle_restored(struct agent *a, const vh__agent_restored *r)
 {
     struct fault f;
 
     a->generation = r->generation;
     if (clone_refresh(&a->clone, r->realtime_ns, r->seed, &f) < 0 ||
-        clone_publish(&a->clone, r->generation, &r->env, &f) < 0)
+        clone_publish(&a->clone, r->generation, &a->fn.env, &r->env, &f) < 0)
         messages_fault(a, &f);
     a->quiesced = false;
-    pong(a);
+    if (a->has_post_restore)
+        run_hook(a, HOOK_POST_RESTORE);
+    else
+        pong(a);
+}
+
+static void fall_silent(struct agent *a)
+{
+    a->has_post_restore = hook_exists(HOOK_POST_RESTORE);
+    hook_read_ahead(HOOK_POST_RESTORE);
+    settle();
+    agent_pump_output(a); /* else every clone would say it again */
+    a->quiesced = true;
+    (void)channel_send(&a->ch, &(vh__agent_msg){ .type = VH_AGENT_QUIESCED }); /* room: as for pong() */
+}
+
+/* No process of the host's shall be in a snapshot: clones would not know whose it is. */
+static void handle_quiesce(struct agent *a)
+{
+    exec_kill_all(&a->execs, &a->ch);
+    if (hook_exists(HOOK_PRE_SNAPSHOT))
+        run_hook(a, HOOK_PRE_SNAPSHOT);
+    else
+        fall_silent(a);
+}
+
+void messages_hook_over(struct agent *a, const char *path, int rc, const struct fault *f)
+{
+    if (rc < 0)
+        messages_fault(a, f);
+    else if (strcmp(path, HOOK_POST_RESTORE) == 0)
+        pong(a);
+    else
+        fall_silent(a);
+}
+
+static void handle_exec(struct agent *a, const vh__agent_msg *m)
+{
+    static const vh__agent_exec_exited none = { .code = VH_AGENT_EXIT_GUEST, .text = "the function does not run" };
+    struct fault f;
+
+    if (m->type == VH_AGENT_EXEC && (a->fn.pid == 0 || a->leaving || a->quiesced))
+        (void)channel_send(&a->ch, &(vh__agent_msg){ .type = VH_AGENT_EXEC_EXITED, .stream = m->stream,
+                                                     .exec_exited = none }); /* room: as for pong() */
+    else if (!exec_handle(&a->execs, m, &a->fn, a->epoll_fd, EVENT_EXEC, &a->ch, &f))
+        messages_fault(a, &f);
 }
 
 static void signal_function(struct agent *a, uint32_t number)
@@ -113,10 +167,7 @@ static void handle(struct agent *a, const vh__agent_msg *m)
         handle_start(a, &m->start);
         break;
     case VH_AGENT_QUIESCE:
-        settle();
-        agent_pump_output(a); /* else every clone would say it again */
-        a->quiesced = true;
-        (void)channel_send(&a->ch, &(vh__agent_msg){ .type = VH_AGENT_QUIESCED }); /* room: as for pong() */
+        handle_quiesce(a);
         break;
     case VH_AGENT_RESUMED:
         a->quiesced = false;
@@ -138,6 +189,7 @@ static void handle(struct agent *a, const vh__agent_msg *m)
             messages_fault(a, &f);
         break;
     default: /* the decoder lets only the host's types pass */
+        handle_exec(a, m);
         break;
     }
 }

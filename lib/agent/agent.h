@@ -23,6 +23,14 @@
  * is an ERROR, followed by EXITED. Before a snapshot: QUIESCE -> QUIESCED, after which the guest is silent until it is
  * told RESUMED (the original) or RESTORED (a clone, answered by PONG). The time in RESTORED is late by as long as a guest
  * whose code is not translated or paged in yet takes to read it; so PONG tells the guest's time, and ADJUST mends it.
+ * Hooks of the image run before QUIESCED and before PONG; one that fails is an ERROR of stage VH_AGENT_HOOK instead.
+ *
+ * Course of an exec, a process beside the function; its number, the host's choice, is the frame's stream: EXEC, then
+ * EXEC_INPUT, EXEC_SIGNAL, EXEC_RESIZE, and EXEC_STDOUT, EXEC_STDERR; EXEC_EXITED is last, also when it could not be
+ * started, and frees the number. Each of the three streams has a window: at most VH_AGENT_EXEC_WINDOW bytes are under
+ * way that the other end has not said it is rid of (EXEC_TAKEN of the guest, EXEC_CREDIT of the host), so a slow end
+ * holds up that stream alone and nobody's memory grows. EXEC_CLOSE: nobody wants it any more, it is killed with its
+ * session. A guest that is quiesced has no execs left: they are killed first.
  *
  * Threads: objects are the caller's, one thread at a time each.
  */
@@ -41,13 +49,19 @@
 #define VH_AGENT_FRAME_MAX 65536
 #define VH_AGENT_HEADER    12
 /** Most strings of all lists of one message together. */
-#define VH_AGENT_STRINGS_MAX 2048
+#define VH_AGENT_STRINGS_MAX 3072
 /** Most bytes of one OUTPUT message. */
 #define VH_AGENT_OUTPUT_MAX 16384
 #define VH_AGENT_SEED       64
+/** Most execs at once. */
+#define VH_AGENT_EXECS_MAX 16
+/** Bytes of one stream of an exec that may be under way. */
+#define VH_AGENT_EXEC_WINDOW 65536
+/** Stage of the ERROR that stands for QUIESCED or PONG when a hook of the image has failed. */
+#define VH_AGENT_HOOK "hook"
 
 typedef enum vh__agent_type {
-    /* host to guest: below 0x40; 0x20..0x2f are kept for exec */
+    /* host to guest: below 0x40 */
     VH_AGENT_START = 0x01,    /* set the guest up and start the function */
     VH_AGENT_QUIESCE = 0x02,  /* a snapshot follows: flush, fall silent, answer QUIESCED */
     VH_AGENT_RESUMED = 0x03,  /* the original goes on after a snapshot; nothing changed */
@@ -56,7 +70,13 @@ typedef enum vh__agent_type {
     VH_AGENT_STOP = 0x06,     /* signal, grace, SIGKILL; then EXITED and power-off */
     VH_AGENT_PING = 0x07,     /* answered by PONG, also while quiesced */
     VH_AGENT_ADJUST = 0x08,   /* move the clock, by what PONG showed it to be off */
-    /* guest to host; 0x60..0x6f are kept for exec */
+    VH_AGENT_EXEC = 0x20,        /* start a process */
+    VH_AGENT_EXEC_INPUT = 0x21,  /* for its standard input; no bytes: its end */
+    VH_AGENT_EXEC_CREDIT = 0x22, /* so many bytes of its output were taken */
+    VH_AGENT_EXEC_RESIZE = 0x23, /* of its terminal */
+    VH_AGENT_EXEC_SIGNAL = 0x24, /* to its process group */
+    VH_AGENT_EXEC_CLOSE = 0x25,  /* kill it */
+    /* guest to host */
     VH_AGENT_HELLO = 0x41,    /* the agent runs; it waits for START */
     VH_AGENT_STARTED = 0x42,  /* the function was executed */
     VH_AGENT_READY = 0x43,    /* its port accepts connections (without a port: it was started) */
@@ -67,6 +87,10 @@ typedef enum vh__agent_type {
     VH_AGENT_LOG = 0x47,      /* what the agent has to say */
     VH_AGENT_PONG = 0x48,
     VH_AGENT_QUIESCED = 0x49, /* the last byte the guest sends before it is resumed or restored */
+    VH_AGENT_EXEC_STDOUT = 0x60, /* what a process wrote; a terminal's output is all STDOUT */
+    VH_AGENT_EXEC_STDERR = 0x61,
+    VH_AGENT_EXEC_TAKEN = 0x62,  /* so many bytes of its input are with it */
+    VH_AGENT_EXEC_EXITED = 0x63, /* it has ended, or did not start: all its output came before */
 } vh__agent_type;
 
 /** OUTPUT's streams. */
@@ -108,14 +132,28 @@ typedef struct vh__agent_start {
     uint32_t stop_signal;   /* for STOP messages that name none; 0: SIGTERM */
     int64_t realtime_ns;    /* the host's CLOCK_REALTIME; 0: leave the clock */
     uint8_t seed[VH_AGENT_SEED]; /* fresh random bytes for the kernel's generator */
+    vh__agent_list late_env;     /* as RESTORED's env */
 } vh__agent_start;
 
 typedef struct vh__agent_restored {
     int64_t realtime_ns;
     uint8_t seed[VH_AGENT_SEED];
     uint64_t generation; /* to /run/vhive/generation, as text and a newline; 0 before the first restore */
-    vh__agent_list env;  /* to /run/vhive/env, each string followed by a NUL, as in /proc/PID/environ */
+    vh__agent_list env;  /* "K=V" that START's env lacks or that replace its own: both together are in /run/vhive/env,
+                            each string followed by a NUL, as in /proc/PID/environ */
 } vh__agent_restored;
+
+typedef struct vh__agent_exec {
+    vh__agent_list argv, env; /* env: added to the function's, replacing what it has */
+    const char *cwd, *user;   /* as START's; "": the function's */
+    uint32_t tty;             /* 1: a terminal, which controls it, instead of three pipes */
+    uint32_t rows, cols;      /* of the terminal; 0: not known */
+} vh__agent_exec;
+
+typedef struct vh__agent_exec_exited {
+    uint32_t code, signal; /* as EXITED's */
+    const char *text;      /* why it did not start; "": it did */
+} vh__agent_exec_exited;
 
 typedef struct vh__agent_hello {
     uint32_t version;          /* VH_AGENT_VERSION */
@@ -141,13 +179,25 @@ typedef struct vh__agent_pong {
  */
 typedef struct vh__agent_msg {
     vh__agent_type type;
-    uint16_t stream; /* OUTPUT: VH_AGENT_STDOUT or _STDERR; else 0 */
+    uint16_t stream; /* OUTPUT: VH_AGENT_STDOUT or _STDERR; EXEC...: number of the exec, not 0; else 0 */
     union {
         vh__agent_start start;
         vh__agent_restored restored;
+        vh__agent_exec exec;
+        vh__agent_bytes exec_data; /* EXEC_INPUT, EXEC_STDOUT, EXEC_STDERR */
+        struct {
+            uint32_t out, err;
+        } exec_credit;
+        struct {
+            uint32_t rows, cols;
+        } exec_resize;
+        struct {
+            uint32_t bytes;
+        } exec_taken;
+        vh__agent_exec_exited exec_exited;
         struct {
             uint32_t number;
-        } signal;
+        } signal; /* also EXEC_SIGNAL */
         struct {
             uint32_t signal;   /* 0: START's stop_signal */
             uint32_t grace_ms; /* from the signal to SIGKILL */
@@ -184,12 +234,12 @@ size_t vh__agent_encode(const vh__agent_msg *m, void *to, size_t cap);
 /** Which end speaks to a decoder. */
 typedef enum vh__agent_from { VH_AGENT_FROM_HOST, VH_AGENT_FROM_GUEST } vh__agent_from;
 
-/** A decoder; about 80 KiB, so not for the stack. Fields are its own. */
+/** A decoder; about 90 KiB, so not for the stack. Fields are its own. */
 typedef struct vh__agent_decoder {
     vh__agent_from from;
     const char *error; /* why it is dead, static storage; NULL while it lives */
     size_t start, end; /* unread bytes of |data| */
-    const char *slots[VH_AGENT_STRINGS_MAX + 4];
+    const char *slots[VH_AGENT_STRINGS_MAX + 8];
     uint8_t data[VH_AGENT_FRAME_MAX];
 } vh__agent_decoder;
 

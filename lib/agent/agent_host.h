@@ -9,6 +9,9 @@
 #include "buf.h"
 #include "wait.h"
 
+/** The list of the NULL-terminated |v|, borrowed; NULL is an empty one. */
+vh__agent_list vh__agent_list_of(const char *const *v);
+
 /** Appends |m| as one frame to |out|. VH_ELIMIT when it does not fit (names the message), -ENOMEM. */
 VH_MUST_CHECK int vh__agent_append(vh__buf *out, const vh__agent_msg *m, vh_error *err);
 

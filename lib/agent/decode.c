@@ -151,6 +151,13 @@ static const char *take_body(struct taking *t, const uint8_t *body, size_t len)
     return NULL;
 }
 
+static bool is_stream(unsigned type, unsigned stream)
+{
+    if (type == VH_AGENT_OUTPUT)
+        return stream == VH_AGENT_STDOUT || stream == VH_AGENT_STDERR;
+    return vh__agent_type_is_exec(type) ? stream != 0 : stream == 0;
+}
+
 static const char *check_header(const vh__agent_decoder *d, const uint8_t *h)
 {
     unsigned type = vh__agent_get16(h + 4), stream = vh__agent_get16(h + 6);
@@ -159,7 +166,7 @@ static const char *check_header(const vh__agent_decoder *d, const uint8_t *h)
         return "bytes that are no frame";
     if (!vh__agent_type_from(type, d->from))
         return "a message of no known type";
-    if (type == VH_AGENT_OUTPUT ? stream != VH_AGENT_STDOUT && stream != VH_AGENT_STDERR : stream != 0)
+    if (!is_stream(type, stream))
         return "a stream of no known number";
     if (vh__agent_get32(h + 8) > VH_AGENT_FRAME_MAX - VH_AGENT_HEADER)
         return "a frame that is too long";

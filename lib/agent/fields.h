@@ -27,4 +27,7 @@ extern const size_t vh__agent_nfields;
 /** Whether |type| exists and comes |from| that end. */
 bool vh__agent_type_from(unsigned type, vh__agent_from from);
 
+/** Whether messages of |type| carry the number of an exec. */
+bool vh__agent_type_is_exec(unsigned type);
+
 #endif

@@ -8,6 +8,15 @@
 
 #include "clock.h"
 
+vh__agent_list vh__agent_list_of(const char *const *v)
+{
+    vh__agent_list l = { .v = v };
+
+    while (v && v[l.n])
+        l.n++;
+    return l;
+}
+
 int vh__agent_append(vh__buf *out, const vh__agent_msg *m, vh_error *err)
 {
     void *to = vh__buf_reserve(out, VH_AGENT_FRAME_MAX);

@@ -247,7 +247,7 @@ def snapshot(vm, boot):
             pong, _ = clone.expect("PONG")
             check(abs(number(pong[2]) - time.time_ns()) < 50e6, "clock of the clone")
             check(clone.ask("generation") == b"%d\n" % generation, "generation that the function sees")
-            check(clone.ask("env") == b"POD=p%d\0X=y z\0" % generation, "environment that the function sees")
+            check(clone.ask("env") == b"GREETING=hi\0POD=p%d\0X=y z\0" % generation, "environment that the function sees")
             randoms.append(clone.ask("random"))
             clone.send(frame(STOP, u32(2, 2000)))
             exited, _ = clone.expect("EXITED")

@@ -135,6 +135,63 @@ static void short_messages_survive_the_way(void **state)
     test_free(guest);
 }
 
+static void an_exec_survives_the_way(void **state)
+{
+    const char *argv[] = { "sh", "-c", "ls" }, *env[] = { "TERM=xterm" };
+    vh__agent_decoder *host = decoder(VH_AGENT_FROM_HOST);
+    vh__agent_msg m = { .type = VH_AGENT_EXEC, .stream = 65535 }, got;
+
+    (void)state;
+    m.exec = (vh__agent_exec){ .argv = { argv, 3 }, .env = { env, 1 }, .cwd = "/tmp", .user = "0", .tty = 1,
+                               .rows = 50, .cols = 132 };
+    round_trip(host, &m, &got);
+    assert_int_equal(got.exec.argv.n, 3);
+    assert_string_equal(got.exec.argv.v[2], "ls");
+    assert_string_equal(got.exec.env.v[0], "TERM=xterm");
+    assert_string_equal(got.exec.cwd, "/tmp");
+    assert_string_equal(got.exec.user, "0");
+    assert_true(got.exec.tty == 1 && got.exec.rows == 50 && got.exec.cols == 132);
+    m = (vh__agent_msg){ .type = VH_AGENT_EXEC_INPUT, .stream = 7, .exec_data = { "x", 1 } };
+    round_trip(host, &m, &got);
+    assert_memory_equal(got.exec_data.data, "x", 1);
+    m.exec_data.len = 0; /* the end of the input */
+    round_trip(host, &m, &got);
+    assert_int_equal(got.exec_data.len, 0);
+    m = (vh__agent_msg){ .type = VH_AGENT_EXEC_CREDIT, .stream = 7, .exec_credit = { 4096, 1 } };
+    round_trip(host, &m, &got);
+    assert_true(got.exec_credit.out == 4096 && got.exec_credit.err == 1);
+    m = (vh__agent_msg){ .type = VH_AGENT_EXEC_RESIZE, .stream = 7, .exec_resize = { 24, 80 } };
+    round_trip(host, &m, &got);
+    assert_true(got.exec_resize.rows == 24 && got.exec_resize.cols == 80);
+    m = (vh__agent_msg){ .type = VH_AGENT_EXEC_SIGNAL, .stream = 7, .signal.number = 2 };
+    round_trip(host, &m, &got);
+    assert_int_equal(got.signal.number, 2);
+    m = (vh__agent_msg){ .type = VH_AGENT_EXEC_CLOSE, .stream = 7 };
+    round_trip(host, &m, &got);
+    test_free(host);
+}
+
+static void what_an_exec_says_survives_the_way(void **state)
+{
+    vh__agent_decoder *guest = decoder(VH_AGENT_FROM_GUEST);
+    vh__agent_msg m = { .type = VH_AGENT_EXEC_STDOUT, .stream = 9, .exec_data = { "a\0b", 3 } }, got;
+
+    (void)state;
+    round_trip(guest, &m, &got);
+    assert_memory_equal(got.exec_data.data, "a\0b", 3);
+    m = (vh__agent_msg){ .type = VH_AGENT_EXEC_STDERR, .stream = 9, .exec_data = { "e", 1 } };
+    round_trip(guest, &m, &got);
+    assert_int_equal(got.exec_data.len, 1);
+    m = (vh__agent_msg){ .type = VH_AGENT_EXEC_TAKEN, .stream = 9, .exec_taken.bytes = 77 };
+    round_trip(guest, &m, &got);
+    assert_int_equal(got.exec_taken.bytes, 77);
+    m = (vh__agent_msg){ .type = VH_AGENT_EXEC_EXITED, .stream = 9, .exec_exited = { 127, 0, "not found" } };
+    round_trip(guest, &m, &got);
+    assert_true(got.exec_exited.code == 127 && got.exec_exited.signal == 0);
+    assert_string_equal(got.exec_exited.text, "not found");
+    test_free(guest);
+}
+
 static void messages_without_content_are_a_header(void **state)
 {
     static const struct {
@@ -235,10 +292,13 @@ static void garbage_kills_a_decoder(void **state)
     expect_death((const uint8_t *)"login: guest\n", 13, VH_AGENT_FROM_GUEST, "bytes that are no frame");
     expect_death(ping, sizeof(ping), VH_AGENT_FROM_GUEST, "a message of no known type");
     memcpy(bad, ping, sizeof(bad));
-    bad[4] = 0x20;
+    bad[4] = 0x2f;
     expect_death(bad, sizeof(bad), VH_AGENT_FROM_HOST, "a message of no known type");
     memcpy(bad, ping, sizeof(bad));
     bad[6] = 1;
+    expect_death(bad, sizeof(bad), VH_AGENT_FROM_HOST, "a stream of no known number");
+    memcpy(bad, ping, sizeof(bad));
+    bad[4] = VH_AGENT_EXEC_CLOSE; /* of no exec */
     expect_death(bad, sizeof(bad), VH_AGENT_FROM_HOST, "a stream of no known number");
     memcpy(bad, ping, sizeof(bad));
     bad[10] = 1; /* 65536 bytes of body */
@@ -323,8 +383,10 @@ static void the_largest_lists_fit_a_decoder(void **state)
     m.start.argv = (vh__agent_list){ many, 512 };
     m.start.env = (vh__agent_list){ many, 1532 };
     m.start.dns = (vh__agent_list){ four, 4 };
+    m.start.late_env = (vh__agent_list){ many, 1020 };
     round_trip(d, &m, &got);
-    assert_true(got.start.argv.n == 512 && got.start.env.n == 1532 && got.start.dns.n == 4);
+    assert_true(got.start.argv.n == 512 && got.start.env.n == 1532 && got.start.dns.n == 4 &&
+                got.start.late_env.n == 1020);
     assert_null(got.start.dns.v[4]);
     test_free(d);
 }
@@ -342,6 +404,8 @@ int main(void)
         cmocka_unit_test(start_survives_the_way),
         cmocka_unit_test(restored_survives_the_way),
         cmocka_unit_test(short_messages_survive_the_way),
+        cmocka_unit_test(an_exec_survives_the_way),
+        cmocka_unit_test(what_an_exec_says_survives_the_way),
         cmocka_unit_test(messages_without_content_are_a_header),
         cmocka_unit_test(absent_fields_are_empty_and_never_null),
         cmocka_unit_test(bytes_may_come_one_by_one),
