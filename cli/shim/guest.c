@@ -2,7 +2,6 @@
 #include "shim_priv.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,16 +13,19 @@ static void take_output(struct shim *s, const vh__agent_msg *m)
     struct output *o = &s->out[m->stream == VH_AGENT_STDERR];
 
     vh__ring_put(&s->said, m->output.data, m->output.len);
-    if (o->fd < 0)
-        return;
-    vh__buf_append(&o->pending, m->output.data, m->output.len);
-    if (o->pending.oom) {
-        vh__buf_fini(&o->pending); /* output is lost rather than the VM */
-        vh__fd_close(&o->fd);
-    }
+    output_put(o, m->output.data, m->output.len);
 }
 
-void guest_message(struct shim *s, const vh__agent_msg *m)
+static void take_error(struct guest *g, const vh__agent_msg *m)
+{
+    char text[448];
+
+    snprintf(g->error, sizeof(g->error), "%.32s: %s", m->error.stage,
+             vh__agent_printable(m->error.text, text, sizeof(text)));
+    g->hook_failed |= strcmp(m->error.stage, VH_AGENT_HOOK) == 0;
+}
+
+int guest_message(struct shim *s, const vh__agent_msg *m, vh_error *err)
 {
     struct guest *g = &s->guest;
 
@@ -41,13 +43,9 @@ void guest_message(struct shim *s, const vh__agent_msg *m)
         g->exited = true;
         g->exit = m->exited;
         break;
-    case VH_AGENT_ERROR: {
-        char text[320];
-
-        snprintf(g->error, sizeof(g->error), "%.32s: %s", m->error.stage,
-                 vh__agent_printable(m->error.text, text, sizeof(text)));
+    case VH_AGENT_ERROR:
+        take_error(g, m);
         break;
-    }
     case VH_AGENT_PONG:
         g->pongs++;
         g->clock_off_ns = vh__clock_real_ns() - m->pong.realtime_ns;
@@ -55,9 +53,20 @@ void guest_message(struct shim *s, const vh__agent_msg *m)
     case VH_AGENT_QUIESCED:
         g->quiesced = true;
         break;
+    case VH_AGENT_EXEC_STDOUT:
+    case VH_AGENT_EXEC_STDERR:
+    case VH_AGENT_EXEC_TAKEN:
+    case VH_AGENT_EXEC_EXITED:
+        return clients_take(s, m, err);
     default: /* STARTED and LOG: nothing depends on them; others do not pass the decoder */
         break;
     }
+    return 0;
+}
+
+int guest_hook_error(const struct shim *s, vh_error *err)
+{
+    return vh_error_set(err, VH_EGUEST, "the image's %s", s->guest.error);
 }
 
 int guest_exit_error(const struct shim *s, vh_error *err)
@@ -75,26 +84,37 @@ int guest_exit_error(const struct shim *s, vh_error *err)
     return vh_error_set(err, VH_EGUEST, "the function %s; its last lines: %s", how, words[0] ? words : "(none)");
 }
 
-int guest_send(struct shim *s, const vh__wait *w, const void *frame, size_t n, vh_error *err)
+int guest_queue(struct shim *s, const vh__agent_msg *m, vh_error *err)
 {
-    const char *p = frame;
+    return vh__agent_append(&s->to_agent, m, err);
+}
+
+int guest_flush(struct shim *s, vh_error *err)
+{
+    ssize_t put;
 
     if (s->vmm->agent_fd < 0)
         return vh_error_set(err, VH_EVMM, "agent channel is closed");
-    while (n > 0) {
-        ssize_t put = send(s->vmm->agent_fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
-        int rc;
-
-        if (put < 0 && errno != EAGAIN && errno != EINTR)
-            return vh__vmm_explain(s->vmm, vh_error_set(err, -errno, "agent channel"), err);
-        if (put > 0) {
-            p += put;
-            n -= (size_t)put;
-            continue;
-        }
-        rc = vh__wait_fd(w, s->vmm->agent_fd, POLLOUT, "agent channel", err);
-        if (rc)
-            return rc;
-    }
+    put = send(s->vmm->agent_fd, s->to_agent.data, s->to_agent.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (put < 0 && errno != EAGAIN && errno != EINTR)
+        return vh__vmm_explain(s->vmm, vh_error_set(err, -errno, "agent channel"), err);
+    if (put > 0)
+        vh__buf_consume(&s->to_agent, (size_t)put);
     return 0;
+}
+
+int guest_send(struct shim *s, const void *frame, size_t n, vh_error *err)
+{
+    int rc;
+
+    vh__buf_append(&s->to_agent, frame, n);
+    rc = vh__buf_check(&s->to_agent, "message to the guest", err);
+    return rc ? rc : guest_flush(s, err);
+}
+
+int guest_tell(struct shim *s, const vh__agent_msg *m, vh_error *err)
+{
+    int rc = guest_queue(s, m, err);
+
+    return rc ? rc : guest_flush(s, err);
 }

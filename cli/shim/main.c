@@ -27,6 +27,7 @@ static int tell_exit(struct shim *s, const char *reason, vh_error *err)
 /* The function has ended, the VMM is dead, or the pager cannot go on: the VM is over. */
 static int vm_over(struct shim *s, const vh_error *why, vh_error *err)
 {
+    clients_vm_over(s);
     memory_release(s);
     shim_flush_output(s); /* for as long as anybody is there to take it */
     return s->exit_told ? 0 : tell_exit(s, why->msg, err);
@@ -95,6 +96,7 @@ int main(int argc, char **argv)
                       .uffd_sock = -1, .leases = { -1, -1 } };
     int rc;
 
+    clients_init(&s.clients);
     if (argc == 2 && strcmp(argv[1], "--probe-kvm") == 0)
         return probe_kvm();
     if (argc != 1 || fcntl(VH_SHIM_FD, F_GETFD) < 0) {
@@ -106,10 +108,11 @@ int main(int argc, char **argv)
         return 1;
     (void)signal(SIGPIPE, SIG_IGN); /* cannot fail: a valid signal */
     rc = serve(&s);
+    clients_fini(&s.clients);
     memory_release(&s);
+    vh__buf_fini(&s.to_agent);
     for (int i = 0; i < 2; i++) {
-        vh__buf_fini(&s.out[i].pending);
-        vh__fd_close(&s.out[i].fd);
+        output_close(&s.out[i]);
         vh__fd_close(&s.leases[i]);
     }
     free(s.agent);

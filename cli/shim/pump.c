@@ -6,7 +6,8 @@
 /* Above it the agent is not read until somebody took the function's output; the guest then blocks the function. */
 #define PENDING_MAX (1024U * 1024)
 
-enum { P_CONTROL, P_CANCEL, P_VMM, P_AGENT, P_CONSOLE, P_STDERR, P_PAGER, P_OUT, P_COUNT = P_OUT + 2 };
+enum { P_CONTROL, P_CANCEL, P_VMM, P_AGENT, P_CONSOLE, P_STDERR, P_PAGER, P_OUT, P_CLIENTS = P_OUT + 2,
+       P_COUNT = P_CLIENTS + CLIENTS_POLL };
 
 static bool output_full(const struct shim *s)
 {
@@ -15,14 +16,15 @@ static bool output_full(const struct shim *s)
 
 static void poll_set(const struct shim *s, const vh__wait *w, bool requests, struct pollfd p[P_COUNT])
 {
-    for (int i = 0; i < P_COUNT; i++)
+    for (int i = 0; i < P_CLIENTS; i++)
         p[i] = (struct pollfd){ .fd = -1, .events = POLLIN };
     p[P_CONTROL].fd = s->control;
     p[P_CONTROL].events = requests ? POLLIN : 0; /* a hang-up is told either way */
     p[P_CANCEL].fd = vh__cancel_fd(w->cancel);
     if (s->vmm) {
         p[P_VMM].fd = s->vmm->process.pidfd;
-        p[P_AGENT].fd = output_full(s) ? -1 : s->vmm->agent_fd;
+        p[P_AGENT].fd = s->vmm->agent_fd;
+        p[P_AGENT].events = (short)((output_full(s) ? 0 : POLLIN) | (s->to_agent.len ? POLLOUT : 0));
         p[P_CONSOLE].fd = s->vmm->console_fd;
         p[P_STDERR].fd = s->vmm->stderr_fd;
     }
@@ -32,18 +34,7 @@ static void poll_set(const struct shim *s, const vh__wait *w, bool requests, str
         p[P_OUT + i].fd = s->out[i].pending.len ? s->out[i].fd : -1;
         p[P_OUT + i].events = POLLOUT;
     }
-}
-
-static void write_output(struct output *o)
-{
-    ssize_t put = write(o->fd, o->pending.data, o->pending.len);
-
-    if (put > 0)
-        vh__buf_consume(&o->pending, (size_t)put);
-    if (put < 0 && errno != EAGAIN && errno != EINTR) {
-        vh__buf_clear(&o->pending); /* whoever wanted it is gone */
-        vh__fd_close(&o->fd);
-    }
+    clients_poll_set(s, p + P_CLIENTS);
 }
 
 /* Reads what the agent has sent. A guest that breaks the protocol is not spoken to any more. */
@@ -60,7 +51,7 @@ static int read_agent(struct shim *s, vh_error *err)
     while (rc == 0 && got) {
         rc = vh__agent_next(s->agent, &m, &got, err);
         if (rc == 0 && got)
-            guest_message(s, &m);
+            rc = guest_message(s, &m, err);
     }
     return rc;
 }
@@ -72,11 +63,14 @@ static int dispatch(struct shim *s, const struct pollfd p[P_COUNT], vh_error *er
 
     if (p[P_CONSOLE].revents || p[P_STDERR].revents)
         vh__vmm_drain(s->vmm);
-    if (p[P_AGENT].revents)
+    if (p[P_AGENT].revents & ~POLLOUT)
         rc = read_agent(s, err);
+    if (rc == 0 && (p[P_AGENT].revents & POLLOUT) && s->vmm->agent_fd >= 0)
+        rc = guest_flush(s, err);
     for (int i = 0; i < 2; i++)
         if (p[P_OUT + i].revents)
-            write_output(&s->out[i]);
+            output_write(&s->out[i]);
+    clients_dispatch(s, p + P_CLIENTS);
     if (rc == 0 && p[P_PAGER].revents)
         rc = vh__pager_check(s->pager, err);
     return rc;
@@ -137,7 +131,7 @@ void shim_flush_output(struct shim *s)
         if (poll(p, 3, -1) > 0) {
             for (int i = 0; i < 2; i++)
                 if (p[i].revents)
-                    write_output(&s->out[i]);
+                    output_write(&s->out[i]);
             if (p[2].revents)
                 return;
         }

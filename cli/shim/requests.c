@@ -6,8 +6,8 @@
 
 #include "clock.h"
 
-/* Before a snapshot the agent only has to flush; a guest that takes longer hangs. */
-#define QUIESCE_MS 10000
+/* Before a snapshot the agent gives a hook of the image ten seconds and flushes; a guest that takes longer hangs. */
+#define QUIESCE_MS 15000
 
 /* A request being served. */
 struct request {
@@ -30,12 +30,12 @@ static bool ready_or_over(const struct shim *s)
 
 static bool is_quiesced(const struct shim *s)
 {
-    return s->guest.quiesced || s->guest.exited;
+    return s->guest.quiesced || s->guest.hook_failed || s->guest.exited;
 }
 
 static bool has_ponged(const struct shim *s)
 {
-    return s->guest.pongs > 0 || s->guest.exited;
+    return s->guest.pongs > 0 || s->guest.hook_failed || s->guest.exited;
 }
 
 static bool is_over(const struct shim *s)
@@ -81,8 +81,9 @@ static int op_hello(struct request *r, vh_error *err)
 
 static int op_start(struct request *r, vh_error *err)
 {
-    int rc = guest_send(r->s, &r->wait, r->m->payload, r->m->payload_len, err);
+    int rc = guest_send(r->s, r->m->payload, r->m->payload_len, err);
 
+    clients_listen(&r->s->clients, r->m->json); /* while the guest is busy */
     if (rc == 0)
         rc = shim_pump(r->s, &r->wait, ready_or_over, "readiness of the function", err);
     if (r->s->guest.exited)
@@ -98,16 +99,25 @@ static int op_start(struct request *r, vh_error *err)
     return rc;
 }
 
+/* What came instead of the agent's answer. */
+static int guest_trouble(const struct shim *s, vh_error *err)
+{
+    if (s->guest.exited)
+        return guest_exit_error(s, err);
+    return s->guest.hook_failed ? guest_hook_error(s, err) : 0;
+}
+
 static int quiesce(struct request *r, vh_error *err)
 {
     vh__wait soon = vh__wait_within(&r->wait, QUIESCE_MS);
     int rc;
 
-    r->s->guest.quiesced = false;
-    rc = vh__agent_send(r->s->vmm->agent_fd, &(vh__agent_msg){ .type = VH_AGENT_QUIESCE }, &soon, err);
+    r->s->saving = true;
+    r->s->guest.quiesced = r->s->guest.hook_failed = false;
+    rc = guest_tell(r->s, &(vh__agent_msg){ .type = VH_AGENT_QUIESCE }, err);
     if (rc == 0)
         rc = shim_pump(r->s, &soon, is_quiesced, "quiescence of the guest", err);
-    return rc == 0 && r->s->guest.exited ? guest_exit_error(r->s, err) : rc;
+    return rc == 0 ? guest_trouble(r->s, err) : rc;
 }
 
 static int op_save(struct request *r, vh_error *err)
@@ -156,8 +166,7 @@ static int adjust_clock(struct request *r, vh_error *err)
 
     if (off > -CLOCK_OFF_MIN_NS && off < CLOCK_OFF_MIN_NS)
         return 0;
-    return vh__agent_send(r->s->vmm->agent_fd,
-                          &(vh__agent_msg){ .type = VH_AGENT_ADJUST, .adjust = { .delta_ns = off } }, &r->wait, err);
+    return guest_tell(r->s, &(vh__agent_msg){ .type = VH_AGENT_ADJUST, .adjust = { .delta_ns = off } }, err);
 }
 
 static int op_tell(struct request *r, vh_error *err)
@@ -165,13 +174,15 @@ static int op_tell(struct request *r, vh_error *err)
     int rc;
 
     r->s->guest.pongs = 0;
-    rc = guest_send(r->s, &r->wait, r->m->payload, r->m->payload_len, err);
+    r->s->guest.hook_failed = r->s->saving = false;
+    rc = guest_send(r->s, r->m->payload, r->m->payload_len, err);
+    clients_listen(&r->s->clients, r->m->json); /* while the guest is busy */
     if (rc == 0 && vh__json_bool_or(r->m->json, "pong", false)) {
         rc = shim_pump(r->s, &r->wait, has_ponged, "answer of the restored agent", err);
-        if (rc == 0 && !r->s->guest.exited)
+        if (rc == 0 && r->s->guest.pongs)
             rc = adjust_clock(r, err);
     }
-    return rc == 0 && r->s->guest.exited ? guest_exit_error(r->s, err) : rc;
+    return rc == 0 ? guest_trouble(r->s, err) : rc;
 }
 
 static int op_stats(struct request *r, vh_error *err)
@@ -187,11 +198,12 @@ static int op_record(struct request *r, vh_error *err)
 /* A guest whose function has ended has nothing left to do: its disk is memory. */
 static int op_stop(struct request *r, vh_error *err)
 {
-    int rc = guest_send(r->s, &r->wait, r->m->payload, r->m->payload_len, err);
+    int rc = guest_send(r->s, r->m->payload, r->m->payload_len, err);
 
     r->s->exit_told = true; /* the answer tells it */
     if (rc == 0)
         rc = shim_pump(r->s, &r->wait, is_over, "end of the function", err);
+    clients_vm_over(r->s);
     memory_release(r->s);
     shim_flush_output(r->s);
     return rc == VH_EVMM ? 0 : rc;

@@ -12,6 +12,8 @@
 #include <stdbool.h>
 
 #include "agent_host.h"
+#include "clients.h"
+#include "output.h"
 #include "reap.h"
 #include "shim.h"
 #include "vmm.h"
@@ -22,13 +24,8 @@ struct guest {
     unsigned pongs;
     int64_t clock_off_ns; /* the guest's clock behind ours when its last PONG came */
     vh__agent_exited exit;
-    char error[384]; /* the last ERROR of the agent, printable */
-};
-
-/* One output stream of the function on its way to whoever wants it. */
-struct output {
-    int fd; /* non-blocking pipe; -1: nobody wants it */
-    vh__buf pending;
+    bool hook_failed; /* |error| says how: instead of QUIESCED or PONG */
+    char error[512]; /* the last ERROR of the agent, printable */
 };
 
 struct shim {
@@ -36,7 +33,10 @@ struct shim {
     vh_cancel *gone; /* triggered when the library has closed |control|: ends every wait */
     vh__vmm *vmm; /* NULL: none */
     vh__agent_decoder *agent;
+    vh__buf to_agent; /* frames on their way: whole ones are added, so that nobody's can be torn apart */
     struct guest guest;
+    struct clients clients;
+    bool saving; /* no exec may begin: it would be in the snapshot */
     struct output out[2];  /* stdout, stderr */
     vh__ring said;         /* the function's last words, for errors */
     int memfd;             /* memory of a VM that was booted; -1 */
@@ -62,12 +62,20 @@ VH_MUST_CHECK int shim_pump(struct shim *s, const vh__wait *w, shim_until until,
 /** Hands on what output is left, until all is gone or the library is. */
 void shim_flush_output(struct shim *s);
 
-/** guest.c: takes one message of the agent. */
-void guest_message(struct shim *s, const vh__agent_msg *m);
+/** guest.c: takes one message of the agent. VH_EPROTOCOL when it does not keep to an exec's course. */
+VH_MUST_CHECK int guest_message(struct shim *s, const vh__agent_msg *m, vh_error *err);
 /** Says why the function is not there: its exit and last words. Returns VH_EGUEST. */
 int guest_exit_error(const struct shim *s, vh_error *err);
-/** Sends an encoded frame to the agent. */
-VH_MUST_CHECK int guest_send(struct shim *s, const vh__wait *w, const void *frame, size_t n, vh_error *err);
+/** Says that a hook of the image failed, and how. Returns VH_EGUEST. */
+int guest_hook_error(const struct shim *s, vh_error *err);
+/** Sends an encoded frame to the agent, behind what is queued; what the channel does not take now, the pump sends. */
+VH_MUST_CHECK int guest_send(struct shim *s, const void *frame, size_t n, vh_error *err);
+/** Encodes |m| and sends it likewise. */
+VH_MUST_CHECK int guest_tell(struct shim *s, const vh__agent_msg *m, vh_error *err);
+/** Queues |m|; the pump sends it. */
+VH_MUST_CHECK int guest_queue(struct shim *s, const vh__agent_msg *m, vh_error *err);
+/** Sends of the queue what the channel takes now. */
+VH_MUST_CHECK int guest_flush(struct shim *s, vh_error *err);
 
 /** memory.c: the VMM with its memory, and what serves it. */
 VH_MUST_CHECK int memory_fetch(struct shim *s, vh__shim_message *m, vh_error *err);

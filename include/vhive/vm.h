@@ -68,6 +68,9 @@ typedef struct vh_run_options {
     const char *label;      /**< names the snapshot that is saved or restored; NULL: none */
     vh_output_fn output;    /**< NULL: output is kept only for error messages (its last 8 KiB) */
     void *output_arg;
+    const char *const *restore_env; /**< NULL-terminated "KEY=VALUE" list that is no part of the snapshot's key, so that
+                                         every run of one snapshot may have its own; NULL: none. The function finds it,
+                                         with |env| and the image's, in /run/vhive/env (docs/functions.md) */
 } vh_run_options;
 
 #define VH_RUN_OPTIONS_INIT { .size = sizeof(vh_run_options) }

@@ -24,6 +24,15 @@
  *   stats                                                     counters
  *   record       dir; snapshot                                ends recording, stores the working set
  *   stop         payload STOP                                 stops the function, waits for the end of the VM
+ *
+ * "start" and "tell" may carry "facts", an object that says at least in which "dir" the VM lives. From then on the
+ * shim listens there, on VH_SHIM_SOCKET, for further clients (root alone may connect). Each connection is one request:
+ *
+ *   inspect                                                   answers with the facts
+ *   exec         stdin, stdout, stderr (pipes); payload EXEC  starts a process in the guest; after the answer comes
+ *                                                             {"event": "exit", code, signal, text}, behind its output,
+ *                                                             or an error. Meanwhile "tell" with payload EXEC_RESIZE or
+ *                                                             EXEC_SIGNAL, unanswered. A client that goes kills it
  */
 #ifndef VH_SHIM_SHIM_H
 #define VH_SHIM_SHIM_H
@@ -35,6 +44,9 @@
 #include "json.h"
 #include "vmm.h"
 #include "wait.h"
+
+/** Socket in the VM's directory for further clients. */
+#define VH_SHIM_SOCKET "shim.sock"
 
 /** Where a shim finds its socket. */
 #define VH_SHIM_FD 3

@@ -51,7 +51,8 @@ static int step_function(void *ctx, const vh__wait *w, vh_error *err)
 
     vh__progress(vm->vms->o.env, "function-start", vm->o.image, 0, 0);
     if (rc == 0)
-        rc = vh__client_call(&vm->client, &soon, vh__client_request("start"), NULL, 0, &frame, NULL, err);
+        rc = vh__client_call(&vm->client, &soon, vh__vm_with_facts(vm, vh__client_request("start")), NULL, 0, &frame,
+                             NULL, err);
     if (rc == VH_ETIMEDOUT && vh__wait_left_ms(w) > 0)
         return vh_error_wrap(err, rc, "port %u, %u ms (timeout.ready)", vm->spec.port, vm->vms->o.ready_ms);
     return rc;

@@ -54,6 +54,14 @@ static int env_put(char **env, size_t *n, const char *entry)
     return 0;
 }
 
+static int check_env(const char *const *given, vh_error *err)
+{
+    for (const char *const *e = given; e && *e; e++)
+        if (strchr(*e, '=') == NULL || **e == '=')
+            return vh_error_set(err, VH_EINVALID, "environment '%s': must be NAME=VALUE", *e);
+    return 0;
+}
+
 static int merge_env(struct spec *s, const char *const *image, const char *const *given, vh_error *err)
 {
     size_t n = 0;
@@ -64,12 +72,9 @@ static int merge_env(struct spec *s, const char *const *image, const char *const
     for (const char *const *e = image; e && *e; e++)
         if (env_put(s->env, &n, *e))
             return vh_error_set(err, -ENOMEM, "environment of the function");
-    for (const char *const *e = given; e && *e; e++) {
-        if (strchr(*e, '=') == NULL || **e == '=')
-            return vh_error_set(err, VH_EINVALID, "environment '%s': must be NAME=VALUE", *e);
+    for (const char *const *e = given; e && *e; e++)
         if (env_put(s->env, &n, *e))
             return vh_error_set(err, -ENOMEM, "environment of the function");
-    }
     return 0;
 }
 
@@ -191,6 +196,10 @@ int vh__spec_resolve(vh_vm *vm, const vh__wait *w, vh_error *err)
 
     if (rc == 0)
         rc = vh__spec_machine(vm, w, err);
+    if (rc == 0)
+        rc = check_env(vm->o.env, err);
+    if (rc == 0)
+        rc = check_env(vm->o.restore_env, err);
     if (rc == 0)
         rc = merge_env(s, vh_image_config_get(s->image)->env, vm->o.env, err);
     if (rc == 0)

@@ -13,23 +13,14 @@ static int parse_mac(const char *text, uint8_t mac[6])
     return sscanf(text, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac[0], &mac[1], &mac[2], &mac[3], &mac[4], &mac[5]) == 6;
 }
 
-static vh__agent_list list_of(const char *const *v)
-{
-    vh__agent_list l = { .v = v };
-
-    while (v && v[l.n])
-        l.n++;
-    return l;
-}
-
 int vh__message_start(const vh_vm *vm, vh__buf *out, vh_error *err)
 {
     const vh_image_config *c = vh_image_config_get(vm->spec.image);
     const char *dns[VH_NET_RESOLVERS_MAX];
     vh__net_resolvers resolvers;
     vh__agent_msg m = { .type = VH_AGENT_START,
-                        .start = { .argv = list_of(c->argv),
-                                   .env = list_of((const char *const *)vm->spec.env),
+                        .start = { .argv = vh__agent_list_of(c->argv),
+                                   .env = vh__agent_list_of((const char *const *)vm->spec.env),
                                    .cwd = c->cwd,
                                    .user = c->user,
                                    .hostname = "vhive",
@@ -38,6 +29,9 @@ int vh__message_start(const vh_vm *vm, vh__buf *out, vh_error *err)
                                    .tmpfs_bytes = vm->spec.tmpfs_bytes,
                                    .stop_signal = (uint32_t)c->stop_signal } };
     int rc;
+
+    if (!vm->saving) /* else it would be in the snapshot */
+        m.start.late_env = vh__agent_list_of(vm->o.restore_env);
 
     vh__net_resolvers_get(&resolvers);
     for (size_t i = 0; i < resolvers.n; i++)
@@ -56,7 +50,7 @@ int vh__message_restored(const vh_vm *vm, vh__buf *out, vh_error *err)
 {
     vh__agent_msg m = { .type = VH_AGENT_RESTORED,
                         .restored = { .generation = (uint64_t)vh__clock_real_ns(),
-                                      .env = list_of((const char *const *)vm->spec.env) } };
+                                      .env = vh__agent_list_of(vm->o.restore_env) } };
     int rc = vh__agent_fresh(m.restored.seed, &m.restored.realtime_ns, err);
 
     return rc ? rc : vh__agent_append(out, &m, err);

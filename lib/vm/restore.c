@@ -207,7 +207,7 @@ static int step_agent(void *ctx, const vh__wait *w, vh_error *err)
 {
     vh_vm *vm = ctx;
     vh_auto_buf vh__buf frame = { 0 };
-    cJSON *req = vh__client_request("tell");
+    cJSON *req = vh__vm_with_facts(vm, vh__client_request("tell"));
     int rc = vh__message_restored(vm, &frame, err);
 
     if (rc || !cJSON_AddTrueToObject(req, "pong")) {

@@ -11,8 +11,11 @@
 /* Boots and saves. Another process may have been quicker: its snapshot is as good. */
 static int make_snapshot(vh_vm *vm, const vh__wait *w, vh_error *err)
 {
-    int rc = vh__vm_boot(vm, w, err);
+    int rc;
 
+    vm->saving = true;
+    rc = vh__vm_boot(vm, w, err);
+    vm->saving = false;
     if (rc)
         return rc;
     rc = vh__vm_save(vm, w, err);

@@ -70,6 +70,7 @@ struct vh_vm {
     struct output output;
     vh__snapshot *snap;
     bool shell;             /* it was spawned ahead */
+    bool saving;            /* it boots to be saved */
     bool replay, recording; /* engine reap: a working set is there; is being recorded */
     vh_phases phases;
     vh__wait restore_wait; /* bounds of the restore under way */
@@ -116,6 +117,10 @@ void vh__spec_fini(struct spec *s);
 VH_MUST_CHECK int vh__message_start(const vh_vm *vm, vh__buf *out, vh_error *err);
 VH_MUST_CHECK int vh__message_restored(const vh_vm *vm, vh__buf *out, vh_error *err);
 VH_MUST_CHECK int vh__message_stop(uint32_t grace_ms, vh__buf *out, vh_error *err);
+
+/* facts.c */
+/** Adds to |request| (NULL: out of memory) what the shim tells of |vm|. Returns it, or NULL when out of memory. */
+VH_MUST_CHECK cJSON *vh__vm_with_facts(const vh_vm *vm, cJSON *request);
 
 /* steps.c: steps that booting and restoring share; |ctx| is the vh_vm */
 int vh__step_resolve(void *ctx, const vh__wait *w, vh_error *err);
