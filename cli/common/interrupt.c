@@ -6,11 +6,15 @@
 /* A handler has no argument: what it needs cannot but lie in file scope. */
 static vh_cancel *cancel_token;
 static volatile sig_atomic_t received;
+static void (*volatile before_exit)(void);
 
 static void on_signal(int number)
 {
-    if (received)
+    if (received) {
+        if (before_exit)
+            before_exit();
         _exit(128 + number);
+    }
     received = number;
     vh_cancel_trigger(cancel_token);
 }
@@ -27,6 +31,11 @@ void cli_interrupt_install(vh_cancel *cancel)
     (void)sigaction(SIGINT, &end, NULL); /* cannot fail for these numbers */
     (void)sigaction(SIGTERM, &end, NULL);
     (void)sigaction(SIGPIPE, &ignore, NULL);
+}
+
+void cli_interrupt_before_exit(void (*last)(void))
+{
+    before_exit = last;
 }
 
 int cli_interrupt_received(void)

@@ -214,14 +214,22 @@ static int take_long(cli_parser *p, const char *arg, vh_error *err)
     return unknown_option(p, arg, name, n, err);
 }
 
-/* "-o json", "-ojson"; letters are not joined, there are too few of them. */
+/* "-o json", "-ojson"; flags may be joined: "-it", "-itojson". */
 static int take_short(cli_parser *p, const char *arg, vh_error *err)
 {
-    const cli_option *o = find_short(p, arg[1]);
+    for (const char *letter = arg + 1; *letter; letter++) {
+        const cli_option *o = find_short(p, *letter);
+        int rc;
 
-    if (!o || (o->type == CLI_FLAG && arg[2]))
-        return vh_error_set(err, VH_EINVALID, "unknown option '%.64s'; --help lists the known ones", arg);
-    return take_with_value(p, o, arg[2] ? arg + 2 : NULL, err);
+        if (!o)
+            return vh_error_set(err, VH_EINVALID, "unknown option '%.64s'; --help lists the known ones", arg);
+        if (o->type != CLI_FLAG)
+            return take_with_value(p, o, letter[1] ? letter + 1 : NULL, err);
+        rc = take_with_value(p, o, NULL, err);
+        if (rc)
+            return rc;
+    }
+    return 0;
 }
 
 int cli_parser_run(cli_parser *p, bool one_operand, vh_error *err)
@@ -236,6 +244,7 @@ int cli_parser_run(cli_parser *p, bool one_operand, vh_error *err)
                 return 0;
         } else if (strcmp(arg, "--") == 0) {
             p->operands_only = true;
+            p->before_dashes = p->noperands;
         } else if (arg[1] == '-') {
             rc = take_long(p, arg, err);
         } else {

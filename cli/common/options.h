@@ -49,7 +49,8 @@ typedef struct cli_parser {
     int at;                       /* next argument */
     const cli_option *tables[2];  /* NULL: none */
     vh_config *config;            /* gets settings */
-    bool operands_only;           /* "--" was seen */
+    bool operands_only;           /* "--" was seen: */
+    size_t before_dashes;         /* so many operands came before it */
     cli_value *values;            /* in the order of the command line */
     size_t nvalues;
     const char **operands;

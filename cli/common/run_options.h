@@ -16,6 +16,12 @@
     { "snapshot", 0, CLI_TEXT, "NAME", .help = "label of the snapshot that is saved or restored" }
 
 /**
+ * |first| (NULL: none) and the values of a repeated option as a NULL-terminated list, to be free()d; its texts are
+ * borrowed. NULL: out of memory.
+ */
+VH_MUST_CHECK const char **cli_env_list(const cli *c, const char *option, const char *first, vh_error *err);
+
+/**
  * Fills |o| from the command line: image, port, environment, label. |*env| gets the list of the environment, to be
  * free()d after |o|'s use; all else is borrowed from |c|. 0 or -ENOMEM.
  */

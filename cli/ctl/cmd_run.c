@@ -18,6 +18,8 @@ static const cli_option options[] = {
     { "invoke", 'i', CLI_TEXT, "SPEC", .help = "call the function once, print its answer and the phases, and end" },
     { "timeout", 't', CLI_SETTING, "DURATION", .key = "timeout.invoke",
       .help = "how long the answer to --invoke may take" },
+    { "restore-env", 0, CLI_ENV, "NAME=VALUE",
+      .help = "put into /run/vhive/env, whatever snapshot is restored; may be repeated" },
     { .name = NULL },
 };
 
@@ -27,7 +29,7 @@ struct run {
     cli *c;
     bool machine;     /* stdout is for the answer or for JSON: the function's output goes to stderr */
     int write_error;  /* errno of the first failing write of the function's output */
-    const char **env;
+    const char **env, **restore_env;
     vh_invoke_request *request;
     vh_host *host;
     vh_vm *vm;
@@ -39,6 +41,7 @@ static void run_fini(struct run *r)
     vh_host_free(r->host);
     vh_invoke_request_free(r->request);
     free(r->env);
+    free(r->restore_env);
 }
 
 /* The function's output. When nobody reads it any more the run ends, as a program in a pipe would. */
@@ -224,6 +227,10 @@ static int prepare(struct run *r, vh_run_options *o, vh_error *err)
     vh_env_options env;
     int rc = cli_run_options(r->c, o, &r->env, err);
 
+    if (rc == 0) {
+        o->restore_env = r->restore_env = cli_env_list(r->c, "restore-env", NULL, err);
+        rc = r->restore_env ? 0 : -ENOMEM;
+    }
     if (rc == 0 && engine)
         rc = vh_engine_parse(engine, &o->engine, err);
     if (rc == 0 && o->label && o->engine == VH_ENGINE_BOOT)

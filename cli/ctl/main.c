@@ -9,6 +9,8 @@ static const cli_option options[] = {
 
 static const cli_command *const commands[] = {
     &ctl_cmd_run,
+    &ctl_cmd_exec,
+    &ctl_cmd_vm_ls,
     &ctl_cmd_snapshot_create,
     &ctl_cmd_snapshot_ls,
     &ctl_cmd_snapshot_inspect,

@@ -11,6 +11,7 @@
 
 static const cli_option globals[] = {
     { "help", 'h', CLI_FLAG, .help = "h" },
+    { "tty", 't', CLI_FLAG, .help = "t" },
     { "output", 'o', CLI_CHOICE, .metavar = "FORMAT", .choices = "table|json" },
     { "state-dir", 0, CLI_SETTING, "DIR", .key = "state_dir" },
     { .name = NULL },
@@ -72,6 +73,34 @@ static void a_setting_that_is_a_switch_needs_no_value(void **state)
     assert_null(cli_parser_lookup(&p, "--", &setting));
     assert_null(cli_parser_lookup(&p, "--nosuch", &setting));
     assert_null(cli_parser_lookup(&p, "image", &setting));
+    done(&p);
+}
+
+static void flags_of_one_letter_may_be_joined(void **state)
+{
+    const char *argv[] = ARGS("-ht", "-tojson", "-tp", "80");
+    cli_parser p = fresh(argv);
+    vh_error err = { 0 };
+
+    (void)state;
+    assert_ok(cli_parser_run(&p, false, &err), err);
+    assert_int_equal(p.nvalues, 6);
+    assert_string_equal(cli_parser_value(&p, "output"), "json");
+    assert_int_equal(cli_parser_uint(&p, "port", 0), 80);
+    done(&p);
+}
+
+static void operands_before_two_dashes_are_counted(void **state)
+{
+    const char *argv[] = ARGS("vm", "-t", "--", "ls", "-l", "--");
+    cli_parser p = fresh(argv);
+    vh_error err = { 0 };
+
+    (void)state;
+    assert_ok(cli_parser_run(&p, false, &err), err);
+    assert_int_equal(p.noperands, 4);
+    assert_int_equal(p.before_dashes, 1);
+    assert_string_equal(p.operands[3], "--");
     done(&p);
 }
 
@@ -198,6 +227,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_setting_that_is_a_switch_needs_no_value),
+        cmocka_unit_test(flags_of_one_letter_may_be_joined),
+        cmocka_unit_test(operands_before_two_dashes_are_counted),
         cmocka_unit_test(long_and_short_forms_mean_the_same),
         cmocka_unit_test(settings_go_into_the_configuration),
         cmocka_unit_test(what_follows_two_dashes_is_an_operand),
