@@ -88,7 +88,8 @@ check_function() {
     case $1 in
     hello) [[ -x $build/functions-bin/hello ]] || die "$build/functions-bin/hello is missing: ninja -C $build hello" ;;
     imgrotate) [[ -d $pillow_lib ]] || die "$pillow_lib is missing: apt-get install python3-pil" ;;
-    pyhello | pyaes | jsonser) ;;
+    pyhello) [[ -x $pyhello_hook ]] || die "$pyhello_hook is missing: ninja -C $build pyhello-post-restore" ;;
+    pyaes | jsonser) ;;
     *) die "no function named '$1': choose from ${functions[*]}" ;;
     esac
     [[ -x $python ]] || die "$python is missing: apt-get install python3.11"
@@ -145,6 +146,10 @@ function_layer() {
         install -m 644 "${files[@]}" "$root/app"
         compile_python "$root" /app
         layer_tar "$file" "$root" --owner=0 --group=0 app
+        if [[ $name == pyhello ]]; then
+            install -D "$pyhello_hook" "$root/etc/vhive/hooks/post-restore"
+            layer_tar "$file" "$root" --owner=0 --group=0 etc/vhive
+        fi
         layer_tar "$file" "$root" --owner=$nonroot --group=$nonroot var/lib/app
         ;;
     esac
@@ -212,6 +217,7 @@ stamp_of() {
         echo "$epoch" "$(umoci --version)"
         xargs -d '\n' sha256sum <"$1"
         function_files "$2" | xargs -d '\n' sha256sum
+        if [[ $2 == pyhello ]]; then sha256sum <"$pyhello_hook"; fi
         sha256sum <"${BASH_SOURCE[0]}"
     } | sha256sum
 }
@@ -255,6 +261,7 @@ for tool in umoci tar dpkg ldd flock; do
     command -v "$tool" >/dev/null || die "$tool is missing: apt-get install umoci tar dpkg libc-bin util-linux"
 done
 out=${out:-$build/functions}
+pyhello_hook=$build/functions-bin/pyhello-post-restore
 mkdir -p "$out"
 exec 9>"$out/.lock"
 flock 9 # two builds at once would take each other's folders

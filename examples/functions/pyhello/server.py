@@ -1,6 +1,7 @@
 """pyhello: a function in Python that shows what of a process survives a snapshot. HTTP on port 8080 or $PORT (0: any).
 
-GET  /              a greeting
+GET  /              a greeting with random.random(), whose state is the process's own: reseeded after each restore, by
+                    SIGUSR1 of the image's hook /etc/vhive/hooks/post-restore, which waits until that is done
 GET  /clock         time.time(): right again soon after a restore
 GET  /random        16 bytes of os.urandom in hex, GET /uuid a UUID: clones must differ
 POST /file?name=X   keeps the body in /var/lib/app/X, GET /file?name=X returns it: disk state. File "started" is
@@ -9,12 +10,15 @@ POST /echo          returns the body
 GET  /exit?code=N   ends the process
 """
 import os
+import random
+import signal
 import sys
 import time
 import uuid
 
 from function_server import BadRequest, number, serve
 
+RESEEDED = "/run/vhive/reseeded"
 DIRECTORY = os.environ.get("APP_DIR", "/var/lib/app")
 
 
@@ -43,7 +47,7 @@ def end_process(query, _body):
 
 
 ROUTES = {
-    ("GET", "/"): lambda query, body: b"Hello, world!\n",
+    ("GET", "/"): lambda query, body: b"Hello, world! %.17f\n" % random.random(),
     ("GET", "/clock"): lambda query, body: b"%.6f\n" % time.time(),
     ("GET", "/random"): lambda query, body: os.urandom(16).hex().encode() + b"\n",
     ("GET", "/uuid"): lambda query, body: str(uuid.uuid4()).encode() + b"\n",
@@ -53,6 +57,18 @@ ROUTES = {
     ("GET", "/exit"): end_process,
 }
 
+
+def reseed(_signal, _frame):
+    random.seed()
+    try:
+        hook = os.open(RESEEDED, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return  # nobody waits for it
+    os.write(hook, b"1")
+    os.close(hook)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGUSR1, reseed)
     write_file({"name": "started"}, str(uuid.uuid4()).encode() + b"\n")
     serve("pyhello", 8080, ROUTES)
