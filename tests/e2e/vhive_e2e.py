@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -52,8 +53,63 @@ def need(*capabilities):
 
 
 def image(name):
-    """Reference of an example function."""
+    """Reference of an example function; one that is a reference already stays as it is."""
+    if ":" in name:
+        return name
     return "oci:%s/functions/%s" % (BUILD, name)
+
+
+def libraries(program):
+    """Paths of the shared libraries that a program needs, the loader among them; none if it is static."""
+    found = subprocess.run(["ldd", program], capture_output=True, text=True)
+    return re.findall(r"(/\S+) \(0x", found.stdout) if found.returncode == 0 else []
+
+
+def make_image(name, files, programs=(), config=()):
+    """Makes an OCI layout in the scratch folder: |files| maps its paths to (text or host path, mode), |programs| are
+    taken from this machine with their libraries, |config| are arguments of `umoci config`. Gives its reference."""
+    layout, root = os.path.join(SCRATCH, name), os.path.join(SCRATCH, name + ".root")
+    for folder in ("usr/bin", "usr/lib", "usr/lib64", "etc", "tmp"):
+        os.makedirs(os.path.join(root, folder))
+    os.chmod(os.path.join(root, "tmp"), 0o1777)
+    for link in ("bin", "lib", "lib64"):
+        os.symlink("usr/" + link, os.path.join(root, link))
+    wanted = {shutil.which(p) or p for p in programs}
+    for path in set(wanted).union(*(libraries(p) for p in wanted)):
+        os.makedirs(root + os.path.dirname(path), exist_ok=True)
+        shutil.copy(path, root + path)
+    for path, (content, mode) in files.items():
+        os.makedirs(os.path.dirname(root + path), exist_ok=True)
+        if content.startswith("/"):
+            shutil.copy(content, root + path)
+        else:
+            with open(root + path, "w") as f:
+                f.write(content)
+        os.chmod(root + path, mode)
+    tar = layout + ".tar"
+    subprocess.run(["tar", "-cf", tar, "--owner=0", "--group=0", "-C", root, "."], check=True)
+    tag = layout + ":latest"
+    for command in (["init", "--layout", layout], ["new", "--image", tag],
+                    ["raw", "add-layer", "--no-history", "--image", tag, tar],
+                    ["config", "--no-history", "--image", tag, *config]):
+        subprocess.run(["umoci", *command], check=True, capture_output=True)
+    return "oci:" + layout
+
+
+def guest_function(name, files, programs=(), config=(), command=("serve",)):
+    """Reference of an image of guest/function.c with more files, programs and configuration."""
+    entry = ["--config.entrypoint=" + word for word in ("/bin/guest-function", *command)]
+    return make_image(name, {"/bin/guest-function": (BUILD + "/tests/e2e/guest-function", 0o755), **files}, programs,
+                      [*entry, "--config.exposedports=8080/tcp", *config])
+
+
+def ask(address, question):
+    """Answer of the guest-function at |address| to one question."""
+    host, port = address.split(":")
+    with socket.create_connection((host, int(port)), 20) as s:
+        s.sendall(question.encode())
+        s.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: s.recv(4096), b""))
 
 
 def ctl(*args, timeout=120, env=None):

@@ -1,10 +1,12 @@
 /*
  * The function of guest_boot.py. "serve": tells of itself, listens on 8080 and answers each line it is sent with what
- * it names: "clock", "random", "env", "generation", "root", "die". "exit N", "flood MIB": as they say.
+ * it names: "clock", "random", "env", "generation", "root", "die". "exit N", "flood MIB": as they say. "serve note"
+ * tells each signal that comes, "serve obey" then ends with code 40.
  */
 #include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,6 +89,24 @@ static size_t answer(const char *question, char *to, size_t cap)
     return n;
 }
 
+static volatile sig_atomic_t obey;
+
+static void on_signal(int number)
+{
+    char text[32];
+    int n = snprintf(text, sizeof(text), "signal %d\n", number);
+
+    if (write(1, text, (size_t)n) != n || obey)
+        _exit(40);
+}
+
+static void note_signals(void)
+{
+    for (int n = 1; n < NSIG; n++)
+        if (n != SIGABRT && n != SIGCHLD)
+            (void)signal(n, on_signal); /* fails for those that cannot be caught */
+}
+
 static int serve(void)
 {
     struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(8080) };
@@ -132,5 +152,8 @@ int main(int argc, char **argv, char **env)
         return atoi(argv[2]);
     if (argc > 2 && strcmp(argv[1], "flood") == 0)
         return flood(strtoul(argv[2], NULL, 10));
+    if (argc > 2)
+        note_signals();
+    obey = argc > 2 && strcmp(argv[2], "obey") == 0;
     return serve();
 }
