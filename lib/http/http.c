@@ -20,7 +20,7 @@ struct transfer {
     int sock;         /* handed in and not yet given to libcurl */
     bool opened;      /* libcurl has asked for a socket: the URL was good */
     int64_t begin_ns; /* libcurl's times count from here */
-    int code;         /* why a callback ended the transfer, 0: it did not */
+    vh_error why;     /* why a callback ended the transfer, code 0: it did not */
     char text[CURL_ERROR_SIZE];
 };
 
@@ -32,25 +32,38 @@ void vh__http_response_fini(vh__http_response *r)
 }
 
 /* Appends within |max|. Anything but |n| as the result ends the transfer. */
-static size_t keep(struct transfer *t, vh__buf *to, const char *bytes, size_t n, size_t max)
+static size_t keep(struct transfer *t, vh__buf *to, const char *bytes, size_t n, size_t max, const char *what)
 {
     if (!t->r->first_byte_ns)
         t->r->first_byte_ns = vh__clock_mono_ns();
     if (n > max - to->len)
-        t->code = VH_ELIMIT;
+        (void)vh_error_set(&t->why, VH_ELIMIT, "the response's %s is longer than %zu bytes, its limit", what, max);
     else
         vh__buf_append(to, bytes, n);
     if (to->oom)
-        t->code = -ENOMEM;
-    return t->code ? 0 : n;
+        (void)vh_error_set(&t->why, -ENOMEM, "the response's %s", what);
+    return t->why.code ? 0 : n;
+}
+
+static void take_status(struct transfer *t)
+{
+    long status = 0;
+
+    (void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status); /* does not fail: the option is known */
+    t->r->status = (int)status;
 }
 
 static size_t on_body(char *bytes, size_t one, size_t n, void *arg)
 {
     struct transfer *t = arg;
+    const vh__http_request *q = t->q;
 
     (void)one;
-    return keep(t, &t->r->body, bytes, n, t->q->max_body ? t->q->max_body : VH_HTTP_BODY_MAX);
+    take_status(t);
+    if (!q->sink || t->r->status / 100 != 2)
+        return keep(t, &t->r->body, bytes, n, q->max_body ? q->max_body : VH_HTTP_BODY_MAX, "body");
+    t->why.code = q->sink(q->sink_arg, t->r, bytes, n, &t->why);
+    return t->why.code ? 0 : n;
 }
 
 static size_t on_head(char *bytes, size_t one, size_t n, void *arg)
@@ -58,7 +71,7 @@ static size_t on_head(char *bytes, size_t one, size_t n, void *arg)
     struct transfer *t = arg;
 
     (void)one;
-    return keep(t, &t->r->head, bytes, n, VH_HTTP_HEAD_MAX);
+    return keep(t, &t->r->head, bytes, n, VH_HTTP_HEAD_MAX, "head");
 }
 
 static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
@@ -142,6 +155,21 @@ static int set_policy(CURL *e)
     return bad | curl_easy_setopt(e, CURLOPT_USERAGENT, "vhive/" VH_VERSION);
 }
 
+/* An own CA file takes the place of the system's file, but not of the system's folder of the same certificates. */
+static int set_bounds(CURL *e, const vh__http_request *q)
+{
+    int bad = 0;
+
+    if (q->ca_file && *q->ca_file)
+        bad |= curl_easy_setopt(e, CURLOPT_CAINFO, q->ca_file);
+    if (q->stall_ms) {
+        bad |= curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)q->stall_ms);
+        bad |= curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, 1L);
+        bad |= curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, (long)(q->stall_ms + 999) / 1000);
+    }
+    return bad;
+}
+
 static int set_callbacks(struct transfer *t)
 {
     CURL *e = t->easy;
@@ -176,7 +204,7 @@ static int set_up(struct transfer *t, vh_error *err)
         return rc;
     t->easy = curl_easy_init();
     t->multi = curl_multi_init();
-    if (!t->easy || !t->multi || set_policy(t->easy) | set_callbacks(t) | set_body(t) ||
+    if (!t->easy || !t->multi || set_policy(t->easy) | set_callbacks(t) | set_body(t) | set_bounds(t->easy, t->q) ||
         curl_multi_add_handle(t->multi, t->easy))
         return vh_error_set(err, -ENOMEM, "HTTP client");
     return 0;
@@ -197,7 +225,9 @@ static void tear_down(struct transfer *t)
 static int run(struct transfer *t, const vh__wait *w, CURLcode *result, vh_error *err)
 {
     struct curl_waitfd cancel = { .fd = vh__cancel_fd(w->cancel), .events = CURL_WAIT_POLLIN };
+    char url[256]; /* what of it may be shown */
 
+    (void)snprintf(url, sizeof(url), "%.*s", (int)vh__http_url_shown(t->q->url), t->q->url);
     for (;;) {
         int running = 0, left;
         const CURLMsg *m;
@@ -205,31 +235,29 @@ static int run(struct transfer *t, const vh__wait *w, CURLcode *result, vh_error
         int rc;
 
         if (bad)
-            return vh_error_set(err, -ENOMEM, "%s: libcurl: %s", t->q->url, curl_multi_strerror(bad));
+            return vh_error_set(err, -ENOMEM, "%s: libcurl: %s", url, curl_multi_strerror(bad));
         m = curl_multi_info_read(t->multi, &left);
         if (m && m->msg == CURLMSG_DONE) {
             *result = m->data.result;
             return 0;
         }
-        rc = vh__wait_check(w, t->q->url, err);
+        rc = vh__wait_check(w, url, err);
         if (rc)
             return rc;
         bad = curl_multi_poll(t->multi, &cancel, w->cancel ? 1 : 0, vh__wait_left_ms(w), NULL);
         if (bad)
-            return vh_error_set(err, -ENOMEM, "%s: libcurl: %s", t->q->url, curl_multi_strerror(bad));
+            return vh_error_set(err, -ENOMEM, "%s: libcurl: %s", url, curl_multi_strerror(bad));
     }
 }
 
 static void stamp(struct transfer *t)
 {
     curl_off_t us = 0;
-    long status = 0;
 
-    (void)curl_easy_getinfo(t->easy, CURLINFO_CONNECT_TIME_T, &us); /* neither fails: the options are known */
-    (void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    (void)curl_easy_getinfo(t->easy, CURLINFO_CONNECT_TIME_T, &us); /* does not fail: the option is known */
     if (us > 0)
         t->r->connected_ns = t->begin_ns + us * 1000;
-    t->r->status = (int)status;
+    take_status(t);
 }
 
 /* Our code for what stopped libcurl. */
@@ -237,8 +265,6 @@ static int code_of(const struct transfer *t, CURLcode result)
 {
     long os = 0;
 
-    if (t->code)
-        return t->code;
     switch (result) {
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL: /* a URL's scheme, or an answer that is no HTTP */
@@ -255,9 +281,12 @@ static int code_of(const struct transfer *t, CURLcode result)
         return -ECONNRESET;
     case CURLE_OUT_OF_MEMORY:
         return -ENOMEM;
+    case CURLE_OPERATION_TIMEDOUT:
+        return -ETIMEDOUT;
     case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CONNECT_ERROR:
         return VH_EREMOTE;
+    case CURLE_SSL_CACERT_BADFILE:
+        return VH_EINVALID;
     default:
         return VH_EPROTOCOL;
     }
@@ -265,14 +294,16 @@ static int code_of(const struct transfer *t, CURLcode result)
 
 static int judge(const struct transfer *t, CURLcode result, vh_error *err)
 {
-    int code;
+    int shown = (int)vh__http_url_shown(t->q->url);
 
     if (result == CURLE_OK)
         return 0;
-    code = code_of(t, result);
-    if (code == VH_ELIMIT)
-        return vh_error_set(err, code, "%s: the response is longer than its limit", t->q->url);
-    return vh_error_set(err, code, "%s: %s", t->q->url, t->text[0] ? t->text : curl_easy_strerror(result));
+    if (t->why.code && err)
+        *err = t->why;
+    if (t->why.code)
+        return vh_error_wrap(err, t->why.code, "%.*s", shown, t->q->url);
+    return vh_error_set(err, code_of(t, result), "%.*s: %s", shown, t->q->url,
+                        t->text[0] ? t->text : curl_easy_strerror(result));
 }
 
 int vh__http_do(const vh__http_request *q, const vh__wait *w, vh__http_response *r, vh_error *err)
@@ -302,22 +333,57 @@ static const char *value_of(const char *line, size_t n, const char *name)
     return line + len + 1;
 }
 
-bool vh__http_header(const vh__http_response *r, const char *name, char *out, size_t cap)
+/* Calls |take| with the value of each header of |name|. */
+static void each_header(const vh__http_response *r, const char *name,
+                        void (*take)(void *arg, const char *value, size_t n), void *arg)
 {
     const char *line = r->head.data, *end = line ? line + r->head.len : NULL;
-    bool found = false;
 
-    out[0] = '\0';
     while (line < end) {
         size_t n = strcspn(line, "\r\n");
         const char *value = value_of(line, n, name);
 
         if (value) {
             value += strspn(value, " \t");
-            (void)snprintf(out, cap, "%.*s", (int)(line + n - value), value);
-            found = true;
+            take(arg, value, (size_t)(line + n - value));
         }
         line += n + VH_MAX(strspn(line + n, "\r\n"), 1);
     }
-    return found;
+}
+
+struct copy {
+    char *out;
+    size_t cap;
+    bool found;
+};
+
+static void take_copy(void *arg, const char *value, size_t n)
+{
+    struct copy *c = arg;
+
+    (void)snprintf(c->out, c->cap, "%.*s", (int)n, value);
+    c->found = true;
+}
+
+bool vh__http_header(const vh__http_response *r, const char *name, char *out, size_t cap)
+{
+    struct copy c = { .out = out, .cap = cap };
+
+    out[0] = '\0';
+    each_header(r, name, take_copy, &c);
+    return c.found;
+}
+
+static void take_joined(void *arg, const char *value, size_t n)
+{
+    vh__buf *out = arg;
+
+    if (out->len)
+        vh__buf_puts(out, ", ");
+    vh__buf_append(out, value, n);
+}
+
+void vh__http_header_all(const vh__http_response *r, const char *name, vh__buf *out)
+{
+    each_header(r, name, take_joined, out);
 }
