@@ -35,6 +35,9 @@ VH_API VH_MUST_CHECK int vh_host_new(const vh_config *config, const vh_env_optio
 /** Frees |host| and its objects. All VMs must be freed before. NULL is fine. */
 VH_API void vh_host_free(vh_host *host);
 
+/** Fills |opts| with what |config| says of images; it borrows from |config|. For programs that run nothing. */
+VH_API void vh_host_images_options(const vh_config *config, vh_images_options *opts);
+
 /** The host's objects; borrowed, valid for its life. */
 VH_API vh_env *vh_host_env(vh_host *host);
 VH_API vh_images *vh_host_images(vh_host *host);

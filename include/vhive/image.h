@@ -13,8 +13,14 @@
  *
  * References: "oci:DIR[:TAG]", an OCI image layout in DIR. TAG is what follows the last ':' after the last '/', so a
  * DIR whose last part has a ':' needs its TAG written out. Without TAG it is "latest", else the only manifest if that
- * has no name. An image that is stored already can also be named by its digest, "sha256:<hex>", or by the first 6 or
+ * has no name. "docker://[HOST[:PORT]/]NAME[:TAG|@sha256:HEX]", an image of a registry, by default docker.io and the
+ * tag latest; the scheme may be left out. "docker-archive:FILE[:REF]", what `docker save` writes. An image that is
+ * stored already can also be named by its digest, "sha256:<hex>", or by the first 6 or
  * more hex digits of it if no other has the same.
+ *
+ * A registry is asked what a tag leads to whenever it is opened; layers are downloaded only for an image that is not
+ * stored. A reference with a digest is not asked about when its image is stored; when the registry cannot be reached,
+ * the image that the tag led to last is used and a warning logged.
  *
  * On disk: <state_dir>/images/<hex of the manifest's digest>/{rootfs.squashfs,config.json,info.json}, each published
  * by one rename. Locks are per image and held in the kernel (flock): any number of threads and processes may open,
@@ -39,12 +45,20 @@ extern "C" {
 typedef struct vh_images vh_images;
 typedef struct vh_image vh_image;
 
-/** Limits on what an image may ask for. 0: the default. */
+/** Limits on what an image may ask for, and how registries are reached. 0: the default. */
 typedef struct vh_images_options {
     size_t size;                 /**< sizeof(vh_images_options) */
     uint64_t max_unpacked_bytes; /**< of all layers together, unpacked; holes of sparse files count. Default 16 GiB */
     uint64_t max_entries;        /**< entries of all layers together; default 1 million */
     uint64_t max_config_bytes;   /**< of each JSON document (index, manifest, config); default 4 MiB */
+    const char *auth_file;       /**< Docker's config.json, whose "auths" registries get; NULL, "": the first there is
+                                      of $REGISTRY_AUTH_FILE, $DOCKER_CONFIG/config.json, ~/.docker/config.json.
+                                      Credential helpers are not run */
+    const char *ca_file;         /**< PEM file of authorities to trust beside the system's; NULL, "": none */
+    const char *mirrors;         /**< "HOST=MIRROR[,MIRROR]... ...": asked in this order before HOST itself */
+    const char *insecure_registries; /**< "HOST[:PORT] ...", which may answer in plain HTTP, as those of this machine
+                                          may without being named */
+    uint32_t downloads;          /**< layers that are downloaded at once, at most 16; default 3 */
 } vh_images_options;
 
 #define VH_IMAGES_OPTIONS_INIT { .size = sizeof(vh_images_options) }
@@ -52,7 +66,8 @@ typedef struct vh_images_options {
 /**
  * Makes the store's object from |env| (borrowed) and |opts| (copied; NULL: defaults), and removes what conversions
  * of dead processes left. Creates no directory. The caller owns |*images| (vh_images_free()).
- * Returns 0, -ENOMEM, or VH_EINVALID for limits over 100 million entries or 64 MiB of config.
+ * Returns 0, -ENOMEM, or VH_EINVALID for limits over 100 million entries or 64 MiB of config, and for lists of
+ * hosts that cannot be read.
  */
 VH_API VH_MUST_CHECK int vh_images_new(vh_env *env, const vh_images_options *opts, vh_images **images, vh_error *err);
 /** Frees |images|; NULL is fine. Its vh_image objects must be closed before. */
@@ -90,7 +105,8 @@ typedef struct vh_image_config {
 /**
  * Opens the image |ref| for linux/amd64, converting it first if that has not been done, and pins it: it cannot be
  * removed until vh_image_close(). Every blob that is read is checked against its digest and size, every layer's tar
- * stream against the config's diff_ids. Progress is reported as "convert", in bytes of compressed layers.
+ * stream against the config's diff_ids. Progress is reported as "pull" while layers are downloaded, and as
+ * "convert", both in bytes of compressed layers.
  * Default deadline 10 min. On success the caller owns |*image|.
  *
  * Layers apply as in Docker: a file replaces a directory and the other way round; whiteouts and opaque marks act on
@@ -103,7 +119,9 @@ typedef struct vh_image_config {
  * Errors: VH_EINVALID (reference), VH_ENOTFOUND (no such layout, tag or stored digest), VH_EIMAGE (made for another
  * platform, not an image, or layers that cannot be applied), VH_ECORRUPT (blob missing, cut or not what its digest
  * says: names it, what was expected and found), VH_ELIMIT (those of vh_images_options; 256 layers, 32 GiB per file,
- * 65536 owners), VH_ETIMEDOUT, VH_ECANCELED, -errno (-ENOSPC, ...).
+ * 65536 owners), VH_EREMOTE (the registry says no: login, redirect to plain HTTP, certificate), VH_EPROTOCOL,
+ * -ECONNREFUSED, -EHOSTUNREACH, -EHOSTDOWN (a registry that cannot be reached, or cannot answer), VH_ETIMEDOUT,
+ * VH_ECANCELED, -errno (-ENOSPC: where, and how much is wanted).
  * On error |*image| is untouched and nothing is left behind.
  */
 VH_API VH_MUST_CHECK int vh_image_open(vh_images *images, const char *ref, const vh_call *call, vh_image **image,
@@ -128,7 +146,7 @@ typedef int (*vh_images_list_fn)(const vh_image_info *info, void *arg);
  *  left out and logged; a store that does not exist yet is empty. */
 VH_API VH_MUST_CHECK int vh_images_list(vh_images *images, vh_images_list_fn fn, void *arg, vh_error *err);
 
-/** Fills |info| about the stored image |name| (reference, digest or digest prefix). VH_ENOTFOUND if it is not stored,
+/** Fills |info| about the stored image |name| (reference, digest or digest prefix); no registry is asked. VH_ENOTFOUND if it is not stored,
  *  VH_EINVALID for a prefix that several have. */
 VH_API VH_MUST_CHECK int vh_images_inspect(vh_images *images, const char *name, vh_image_info *info, vh_error *err);
 

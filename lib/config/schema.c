@@ -42,12 +42,22 @@ const vh_config_key vh__config_keys[VH_CONFIG_KEYS] = {
     { "timeout.hello", VH_CONFIG_DURATION, "20s", 100, 3600 * SEC, NULL, "guest agent's first word after a boot" },
     { "timeout.ready", VH_CONFIG_DURATION, "60s", 100, 3600 * SEC, NULL, "function opening its port" },
     { "timeout.boot", VH_CONFIG_DURATION, "120s", 100, 3600 * SEC, NULL, "whole start of a function" },
+    { "timeout.pull", VH_CONFIG_DURATION, "30m", 100, 24 * 3600 * SEC, NULL, "image pull" },
     { "timeout.restore", VH_CONFIG_DURATION, "30s", 100, 3600 * SEC, NULL, "restore of a snapshot" },
     { "timeout.invoke", VH_CONFIG_DURATION, "30s", 1, 24 * 3600 * SEC, NULL, "answer of a function that is called" },
     { "timeout.stop", VH_CONFIG_DURATION, "10s", 0, 3600 * SEC, NULL, "function ending after its stop signal" },
 
     { "image.max_bytes", VH_CONFIG_BYTES, "16G", MIB, 1024 * GIB, NULL, "unpacked size of an image" },
     { "image.max_entries", VH_CONFIG_UINT, "1000000", 1, 100000000, NULL, "files, directories and links of an image" },
+    { "image.auth_file", VH_CONFIG_PATH, "", 0, 0, NULL,
+      "logins for registries, as docker login writes them; empty: where docker and podman have them" },
+    { "image.ca_file", VH_CONFIG_PATH, "", 0, 0, NULL,
+      "PEM file of authorities that registries' certificates are trusted by, beside the system's" },
+    { "image.mirrors", VH_CONFIG_STRING, "", 0, 0, NULL,
+      "mirrors of registries, HOST=MIRROR[,MIRROR]... with spaces between hosts; asked before the host itself" },
+    { "image.insecure_registries", VH_CONFIG_STRING, "", 0, 0, NULL,
+      "registries, HOST[:PORT] with spaces between them, that may answer in plain HTTP; this machine's may anyway" },
+    { "image.downloads", VH_CONFIG_UINT, "3", 1, 16, NULL, "layers that are downloaded at once" },
 };
 
 _Static_assert(VH_ARRAY_LEN(vh__config_keys) == VH_CONFIG_KEYS, "count of keys");

@@ -35,13 +35,24 @@ static int make_dirs(vh_host *h, vh_error *err)
     return rc ? rc : vh__path_mkdirs(vh_env_run_dir(h->env), 0711, err);
 }
 
+void vh_host_images_options(const vh_config *config, vh_images_options *opts)
+{
+    *opts = (vh_images_options)VH_IMAGES_OPTIONS_INIT;
+    opts->max_unpacked_bytes = vh_config_u64(config, "image.max_bytes");
+    opts->max_entries = vh_config_u64(config, "image.max_entries");
+    opts->auth_file = vh_config_str(config, "image.auth_file");
+    opts->ca_file = vh_config_str(config, "image.ca_file");
+    opts->mirrors = vh_config_str(config, "image.mirrors");
+    opts->insecure_registries = vh_config_str(config, "image.insecure_registries");
+    opts->downloads = (uint32_t)vh_config_u64(config, "image.downloads");
+}
+
 static int make_stores(vh_host *h, vh_error *err)
 {
-    vh_images_options i = VH_IMAGES_OPTIONS_INIT;
+    vh_images_options i;
     int rc;
 
-    i.max_unpacked_bytes = vh_config_u64(h->config, "image.max_bytes");
-    i.max_entries = vh_config_u64(h->config, "image.max_entries");
+    vh_host_images_options(h->config, &i);
     rc = vh_images_new(h->env, &i, &h->images, err);
     return rc ? rc : vh_snapshots_new(h->env, &h->snapshots, err);
 }

@@ -9,10 +9,14 @@
 #include <sys/file.h>
 
 #include "auto.h"
+#include "known.h"
 #include "log.h"
 
 /* A reference that is only looked up reads a file or two. */
 enum { LOOKUP_MS = 10000, PREFIX_MIN = 6 };
+
+/* How long a registry is asked whether a tag has moved, when the image it last led to is at hand. */
+enum { ASK_MS = 20000 };
 
 static int is_image(const struct dirent *e)
 {
@@ -98,41 +102,108 @@ static int find_prefix(const vh_images *images, const char *prefix, char *digest
     return 0;
 }
 
+/* The stored image that the remote reference of |s| must mean, or last led to. |*sure|: it needs no asking. */
+static int find_known(const vh_images *images, const vh__source *s, char *digest, bool *sure, vh_error *err)
+{
+    vh_image_info info;
+
+    *sure = s->digest[0] != '\0'; /* content never changes under its digest */
+    if (*sure && vh__image_info_read(images, s->digest, &info, NULL) == 0) {
+        strcpy(digest, s->digest);
+        return 0;
+    }
+    return vh__known_get(images, s->ref, digest, err);
+}
+
+/* 1: the stored image |digest| will do; 0: |*manifest| is to be opened; or an error. */
+static int ask_registry(const vh_images *images, vh__source *s, const vh__wait *w, char *digest,
+                        vh__oci_descriptor *manifest, vh_error *err)
+{
+    bool sure = false, known = find_known(images, s, digest, &sure, NULL) == 0;
+    vh__wait little = vh__wait_within(w, ASK_MS);
+    vh_error why = { 0 };
+    int rc;
+
+    if (known && sure)
+        return 1;
+    rc = vh__source_manifest(s, images->max_config, known ? &little : w, manifest, &why);
+    if (rc && known && vh__registry_unreachable(rc)) {
+        vh__log(images->env, VH_LOG_WARN, "image", NULL, "%s: the stored image %s is used, for the registry cannot be "
+                "asked: %s", s->ref, digest, why.msg);
+        return 1;
+    }
+    if (rc && err)
+        *err = why;
+    return rc;
+}
+
 static int find_reference(const vh_images *images, const char *name, const vh__wait *w, char *digest,
                           vh__source **source, vh__oci_descriptor *manifest, vh_error *err)
 {
     vh_auto_source vh__source *s = NULL;
-    int rc = vh__source_open(name, &s, err);
+    int rc = vh__source_open(&images->context, name, &s, err);
 
     if (rc == 0)
-        rc = vh__source_manifest(s, images->max_config, w, manifest, err);
-    if (rc)
+        rc = s->ops->fetch ? ask_registry(images, s, w, digest, manifest, err)
+                           : vh__source_manifest(s, images->max_config, w, manifest, err);
+    if (rc < 0)
         return rc;
+    if (rc > 0)
+        return 0;
     strcpy(digest, manifest->digest);
     *source = vh_steal_ptr(s);
     return 0;
 }
 
-int vh__image_find(const vh_images *images, const char *name, const vh__wait *w, char *digest, vh__source **source,
-                   vh__oci_descriptor *manifest, vh_error *err)
+/* Digest of the stored image that |name| begins, if it is a digest or the beginning of one. False: it is none. */
+static bool find_digest(const vh_images *images, const char *name, char *digest, int *rc, vh_error *err)
 {
     const char *hex = strncmp(name, "sha256:", 7) == 0 ? name + 7 : name;
 
+    if (!is_hex(hex))
+        return false;
+    *rc = find_prefix(images, hex, digest, err);
+    return true;
+}
+
+int vh__image_find(const vh_images *images, const char *name, const vh__wait *w, char *digest, vh__source **source,
+                   vh__oci_descriptor *manifest, vh_error *err)
+{
+    int rc;
+
     *source = NULL;
-    if (is_hex(hex))
-        return find_prefix(images, hex, digest, err);
+    if (find_digest(images, name, digest, &rc, err))
+        return rc;
     return find_reference(images, name, w, digest, source, manifest, err);
 }
 
-/* As vh__image_find(), of stored images only: a reference whose layout has gone is looked for among them. */
-static int find_stored(const vh_images *images, const char *name, char *digest, vh_error *err)
+/* A local reference is followed; when its files have gone, it is looked for among those that images were made from. */
+static int find_local(const vh_images *images, vh__source *s, char *digest, vh_error *err)
 {
     vh__wait w = vh__wait_from(NULL, LOOKUP_MS);
+    vh__oci_descriptor manifest;
+    int rc = vh__source_manifest(s, images->max_config, &w, &manifest, err);
+
+    if (rc == 0)
+        strcpy(digest, manifest.digest);
+    return rc;
+}
+
+/* As vh__image_find(), of stored images only; no registry is asked. */
+static int find_stored(const vh_images *images, const char *name, char *digest, vh_error *err)
+{
     search s = { .images = images, .text = name };
     vh_auto_source vh__source *source = NULL;
-    vh__oci_descriptor manifest;
-    int rc = vh__image_find(images, name, &w, digest, &source, &manifest, err), scanned;
+    bool sure;
+    int rc, scanned;
 
+    if (find_digest(images, name, digest, &rc, err))
+        return rc;
+    rc = vh__source_open(&images->context, name, &source, err);
+    if (rc == 0 && source->ops->fetch)
+        return find_known(images, source, digest, &sure, err);
+    if (rc == 0)
+        rc = find_local(images, source, digest, err);
     if (rc != VH_ENOTFOUND)
         return rc;
     scanned = each(images, match_reference, &s, err);
@@ -209,6 +280,8 @@ int vh_images_remove(vh_images *images, const char *name, vh_error *err)
     rc = check_stored(images, digest, err);
     if (rc == 0)
         rc = vh__image_drop(images, digest, err);
+    if (rc == 0)
+        vh__known_forget(images, digest);
     vh__image_lock_forget(images, digest);
     return rc;
 }

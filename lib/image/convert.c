@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 
 #include "auto.h"
-#include "log.h"
 #include "squash.h"
 
 /* libsquashfs puts a file's list of blocks on the stack, 4 bytes for each 128 KiB: this makes it 1 MiB. */
@@ -67,8 +66,8 @@ static vh__inode *take_wanted(conversion *c, const char *path)
 static void report(conversion *c, uint64_t now)
 {
     c->reported = now;
-    if (c->job->env)
-        vh__progress(c->job->env, "convert", NULL, now, c->total);
+    if (c->job->report)
+        c->job->report(c->job->arg, now, c->total);
 }
 
 static void report_within(conversion *c, const vh__layer *l)

@@ -9,21 +9,20 @@
 #ifndef VH_IMAGE_CONVERT_H
 #define VH_IMAGE_CONVERT_H
 
-#include <vhive/env.h>
-
 #include "layer.h"
 #include "oci.h"
 #include "wait.h"
 
 /** What to convert. All borrowed for the call. */
 typedef struct vh__convert_job {
-    const vh_env *env; /* for progress; NULL: none */
     const vh__oci_descriptor *layers; /* lowest first */
     const char (*diff_ids)[VH_DIGEST_TEXT];
     size_t n;
     /* Opens layer |i|'s blob at its start; the caller owns |*fd|. */
     int (*open)(void *arg, size_t i, const vh__wait *w, int *fd, vh_error *err);
-    void *arg;
+    /* So many of |total| bytes of blobs have been read; NULL: nobody asks. */
+    void (*report)(void *arg, uint64_t done, uint64_t total);
+    void *arg; /* of both */
     vh__budget budget; /* limits in, use out */
 } vh__convert_job;
 

@@ -6,6 +6,8 @@
 #include <sys/file.h>
 
 #include "auto.h"
+#include "fetch.h"
+#include "known.h"
 #include "log.h"
 #include "path.h"
 
@@ -16,20 +18,51 @@ enum { OPEN_MS = 600000, POLL_MS = 20 };
 #define ENTRIES_MOST     100000000 /* inode numbers have 32 bits, sizes of tables are computed from it */
 #define CONFIG_DEFAULT   (4 << 20)
 #define CONFIG_MOST      (64 << 20)
+#define DOWNLOADS        3
 
-static int set_limits(vh_images *i, const vh_images_options *opts, vh_error *err)
+static int set_limits(vh_images *i, const vh_images_options *o, vh_error *err)
+{
+    if (o->max_entries > ENTRIES_MOST || o->max_config_bytes > CONFIG_MOST || o->downloads > VH_FETCH_MAX)
+        return vh_error_set(err, VH_EINVALID, "limits of images: at most %d entries, documents of %d bytes and %d "
+                            "downloads at once", ENTRIES_MOST, CONFIG_MOST, VH_FETCH_MAX);
+    i->max_unpacked = o->max_unpacked_bytes ? o->max_unpacked_bytes : UNPACKED_DEFAULT;
+    i->max_entries = o->max_entries ? o->max_entries : ENTRIES_DEFAULT;
+    i->max_config = o->max_config_bytes ? (size_t)o->max_config_bytes : CONFIG_DEFAULT;
+    i->downloads = o->downloads ? o->downloads : DOWNLOADS;
+    return 0;
+}
+
+/* Copies |text| (NULL stays NULL); false when out of memory. */
+static bool copy_text(const char *text, char **to)
+{
+    *to = text ? strdup(text) : NULL;
+    return *to || !text;
+}
+
+static int set_registries(vh_images *i, const vh_images_options *o, vh_error *err)
+{
+    if (!copy_text(o->auth_file, &i->auth_file) || !copy_text(o->ca_file, &i->ca_file) ||
+        !copy_text(o->mirrors, &i->mirrors) || !copy_text(o->insecure_registries, &i->insecure))
+        return vh_error_set(err, -ENOMEM, "images");
+    i->context = (vh__source_context){
+        .env = i->env,
+        .registry = { .auth_file = i->auth_file, .ca_file = i->ca_file, .mirrors = i->mirrors,
+                      .insecure = i->insecure },
+        .max_bytes = i->max_unpacked,
+    };
+    return vh__registry_options_check(&i->context.registry, err);
+}
+
+static int set_up(vh_images *i, const vh_images_options *opts, vh_error *err)
 {
     vh_images_options o = { 0 };
+    int rc;
 
     if (opts)
         memcpy(&o, opts, VH_MIN(opts->size, sizeof(o)));
-    if (o.max_entries > ENTRIES_MOST || o.max_config_bytes > CONFIG_MOST)
-        return vh_error_set(err, VH_EINVALID, "limits of images: at most %d entries and documents of %d bytes",
-                            ENTRIES_MOST, CONFIG_MOST);
-    i->max_unpacked = o.max_unpacked_bytes ? o.max_unpacked_bytes : UNPACKED_DEFAULT;
-    i->max_entries = o.max_entries ? o.max_entries : ENTRIES_DEFAULT;
-    i->max_config = o.max_config_bytes ? (size_t)o.max_config_bytes : CONFIG_DEFAULT;
-    return 0;
+    i->dir = vh__path_join(vh_env_state_dir(i->env), "images");
+    rc = i->dir ? set_limits(i, &o, err) : vh_error_set(err, -ENOMEM, "images");
+    return rc ? rc : set_registries(i, &o, err);
 }
 
 int vh_images_new(vh_env *env, const vh_images_options *opts, vh_images **images, vh_error *err)
@@ -40,8 +73,7 @@ int vh_images_new(vh_env *env, const vh_images_options *opts, vh_images **images
     if (!i)
         return vh_error_set(err, -ENOMEM, "images");
     i->env = env;
-    i->dir = vh__path_join(vh_env_state_dir(env), "images");
-    rc = i->dir ? set_limits(i, opts, err) : vh_error_set(err, -ENOMEM, "images");
+    rc = set_up(i, opts, err);
     if (rc) {
         vh_images_free(i);
         return rc;
@@ -56,6 +88,10 @@ void vh_images_free(vh_images *images)
     if (!images)
         return;
     free(images->dir);
+    free(images->auth_file);
+    free(images->ca_file);
+    free(images->mirrors);
+    free(images->insecure);
     free(images);
 }
 
@@ -111,6 +147,16 @@ static int pin_or_make(const vh_images *images, vh__source *source, const vh__oc
     }
 }
 
+/* What a registry's reference led to is kept for the time when the registry cannot be asked. */
+static void remember(const vh_images *images, const vh__source *source, const char *digest)
+{
+    vh_error why = { 0 };
+
+    if (source->ops->fetch && vh__known_put(images, source->ref, digest, &why))
+        vh__log(images->env, VH_LOG_WARN, "image", NULL, "without its registry %s will not be found: %s", source->ref,
+                why.msg);
+}
+
 static int open_image(vh_images *images, const char *ref, const vh__wait *w, vh_image *image, vh_error *err)
 {
     vh_auto_source vh__source *source = NULL;
@@ -120,8 +166,12 @@ static int open_image(vh_images *images, const char *ref, const vh__wait *w, vh_
 
     if (rc)
         return rc;
-    if (source)
-        return pin_or_make(images, source, &manifest, w, image, err);
+    if (source) {
+        rc = pin_or_make(images, source, &manifest, w, image, err);
+        if (rc == 0)
+            remember(images, source, digest);
+        return rc;
+    }
     rc = pin(images, digest, image, err);
     return rc == -EWOULDBLOCK ? vh_error_set(err, VH_ESTATE, "it is being made or removed: try again") : rc;
 }

@@ -1,6 +1,6 @@
 /*
  * The store: <state_dir>/images/<hex>/ per image, <state_dir>/images/.tmp-<hex>/ while one is made or removed,
- * <state_dir>/images/locks/<hex>, locked shared by who has the image open, exclusively by who makes or removes it.
+ * <state_dir>/images/refs/<hex> what references of registries led to, <state_dir>/images/locks/<hex>, locked shared by who has the image open, exclusively by who makes or removes it.
  * So whoever holds the exclusive lock owns .tmp-<hex>, and one found without it is a dead process's.
  */
 #ifndef VH_IMAGE_IMAGE_PRIV_H
@@ -18,6 +18,9 @@ struct vh_images {
     char *dir;
     uint64_t max_unpacked, max_entries;
     size_t max_config;
+    unsigned downloads; /* at once */
+    vh__source_context context;
+    char *auth_file, *ca_file, *mirrors, *insecure; /* what |context| borrows; NULL where nothing was given */
 };
 
 struct vh_image {

@@ -11,12 +11,15 @@
 #include "clock.h"
 #include "convert.h"
 #include "digest.h"
+#include "fetch.h"
 #include "log.h"
 #include "path.h"
+#include "space.h"
 
 typedef struct make {
     const vh_images *images;
     vh__source *source;
+    vh__fetch *fetch; /* NULL: the blobs are on this machine */
     vh__image_docs docs;
     vh_image_info info;
 } make;
@@ -52,17 +55,54 @@ static int open_layer(void *arg, size_t i, const vh__wait *w, int *fd, vh_error 
 {
     make *m = arg;
 
+    if (m->fetch)
+        return vh__fetch_open(m->fetch, i, w, fd, err);
     return m->source->ops->open_blob(m->source, &m->docs.manifest.layers[i], w, fd, err);
+}
+
+/* While layers come in, the conversion waits for them most of the time, and theirs is the progress to be seen. */
+static void report(void *arg, uint64_t done, uint64_t total)
+{
+    make *m = arg;
+
+    if (!m->fetch || vh__fetch_done(m->fetch))
+        vh__progress(m->images->env, "convert", NULL, done, total);
+}
+
+/* Of the compressed layers. */
+static uint64_t sum_of(const vh__oci_manifest *manifest)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < manifest->n; i++)
+        sum += VH_MIN(manifest->layers[i].size, UINT64_MAX - sum);
+    return sum;
+}
+
+/* A layer is compressed, or stands for itself: more of it than may come out is not even fetched. */
+static int start_fetch(make *m, const char *dir, const vh__wait *w, vh_error *err)
+{
+    const vh__oci_manifest *manifest = &m->docs.manifest;
+    vh__fetch_job job = { .env = m->images->env, .source = m->source, .layers = manifest->layers, .n = manifest->n,
+                          .parallel = m->images->downloads, .dir = dir };
+
+    if (!m->source->ops->fetch)
+        return 0;
+    if (sum_of(manifest) > m->images->max_unpacked)
+        return vh_error_set(err, VH_ELIMIT, "its layers have %llu bytes, more than the %llu that an image may unpack "
+                            "to: raise image.max_bytes", (unsigned long long)sum_of(manifest),
+                            (unsigned long long)m->images->max_unpacked);
+    return vh__fetch_start(&job, w, &m->fetch, err);
 }
 
 static int convert_layers(make *m, int fd, const vh__wait *w, vh_error *err)
 {
     vh__convert_job job = {
-        .env = m->images->env,
         .layers = m->docs.manifest.layers,
         .diff_ids = (const char (*)[VH_DIGEST_TEXT])m->docs.config.diff_ids,
         .n = m->docs.manifest.n,
         .open = open_layer,
+        .report = report,
         .arg = m,
         .budget = { .max_bytes = m->images->max_unpacked, .max_entries = m->images->max_entries },
     };
@@ -85,6 +125,8 @@ static int make_rootfs(make *m, const char *dir, const vh__wait *w, vh_error *er
     if (fd < 0)
         return vh_error_set(err, -errno, "create %s", path);
     rc = convert_layers(m, fd, w, err);
+    if (rc) /* what it makes is about as large as what it is made from, which remote images need room for too */
+        rc = vh__space_error(dir, sum_of(&m->docs.manifest) * (m->fetch ? 2 : 1), rc, err);
     if (rc == 0)
         rc = vh__digest_fd(fd, path, m->info.rootfs_digest, err);
     if (rc)
@@ -102,7 +144,11 @@ static int make_in(make *m, const char *dir, const vh__wait *w, vh_error *err)
     if (rc == 0)
         rc = vh__path_mkdirs(dir, 0755, err);
     if (rc == 0)
+        rc = start_fetch(m, dir, w, err);
+    if (rc == 0)
         rc = make_rootfs(m, dir, w, err);
+    vh__fetch_stop(m->fetch);
+    m->fetch = NULL;
     m->info.converted_s = vh__clock_real_ns() / VH_NS_PER_S;
     return rc ? rc : vh__image_publish(m->images, dir, &m->info, &m->docs, err);
 }

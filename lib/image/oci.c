@@ -151,6 +151,38 @@ int vh__oci_index_pick(const char *bytes, size_t n, const char *tag, vh__oci_des
     return rc;
 }
 
+/* Schema 1 has no media type of its own in the document, and its layers have another name. */
+static bool is_schema1(const cJSON *doc, const char *type)
+{
+    return strncmp(type, "application/vnd.docker.distribution.manifest.v1", 47) == 0 ||
+           vh__json_u64_or(doc, "schemaVersion", 2) == 1;
+}
+
+int vh__oci_document_kind(const char *bytes, size_t n, const char *media_type, vh__oci_kind *out, vh_error *err)
+{
+    vh_auto_json cJSON *doc = NULL;
+    vh__oci_kind kind;
+    int rc = vh__oci_parse(bytes, n, "manifest", &doc, err);
+
+    if (rc)
+        return rc;
+    if (is_schema1(doc, media_type))
+        return vh_error_set(err, VH_EIMAGE, "the registry has it in Docker's schema 1 only, which is not supported: "
+                            "push it again by a tool of this decade");
+    kind = kind_of(media_type);
+    if (kind == VH_OCI_OTHER)
+        kind = kind_of(vh__json_str_or(doc, "mediaType", ""));
+    if (kind == VH_OCI_OTHER) /* servers that know no media types send "application/json" or nothing */
+        kind = cJSON_HasObjectItem(doc, "manifests") ? VH_OCI_INDEX
+               : cJSON_HasObjectItem(doc, "layers")  ? VH_OCI_MANIFEST
+                                                     : VH_OCI_OTHER;
+    if (kind != VH_OCI_INDEX && kind != VH_OCI_MANIFEST)
+        return vh_error_set(err, VH_EIMAGE, "the registry has something of type \"%.100s\", not a container image",
+                            media_type);
+    *out = kind;
+    return 0;
+}
+
 static bool is_layer(vh__oci_kind kind)
 {
     return kind == VH_OCI_TAR || kind == VH_OCI_TAR_GZIP || kind == VH_OCI_TAR_ZSTD;

@@ -57,6 +57,13 @@ typedef struct vh__oci_config {
 VH_MUST_CHECK int vh__oci_index_pick(const char *bytes, size_t n, const char *tag, vh__oci_descriptor *out,
                                      vh_error *err);
 
+/**
+ * What the document is that a registry calls |media_type| ("" when it says nothing): VH_OCI_INDEX or VH_OCI_MANIFEST.
+ * VH_EIMAGE for others, Docker's schema 1 among them.
+ */
+VH_MUST_CHECK int vh__oci_document_kind(const char *bytes, size_t n, const char *media_type, vh__oci_kind *out,
+                                        vh_error *err);
+
 /** Parses a manifest. VH_EIMAGE when it is not one of a container image. */
 VH_MUST_CHECK int vh__oci_manifest_parse(const char *bytes, size_t n, vh__oci_manifest *out, vh_error *err);
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "auto.h"
 #include "fd.h"
@@ -59,6 +60,9 @@ static int set_dir(layout *l, const char *rest, size_t n, vh_error *err)
     l->dir = realpath(dir, NULL);
     if (!l->dir && errno != ENOENT && errno != ENOTDIR)
         return vh_error_set(err, -errno, "image layout %s", dir);
+    if (!l->dir && rest[n] && access(rest, F_OK) == 0)
+        return vh_error_set(err, VH_ENOTFOUND, "there is no image layout %s; if the directory is %s, write its tag "
+                            "out: oci:%s:TAG", dir, rest, rest);
     if (!l->dir)
         return vh_error_set(err, VH_ENOTFOUND, "there is no image layout %s: name a directory with an index.json",
                             dir);
@@ -68,13 +72,14 @@ static int set_dir(layout *l, const char *rest, size_t n, vh_error *err)
     return 0;
 }
 
-static int layout_open(const char *rest, vh__source **out, vh_error *err)
+static int layout_open(const vh__source_context *context, const char *rest, vh__source **out, vh_error *err)
 {
     const char *tag;
     size_t n;
     layout *l;
     int rc = vh__oci_split(rest, &n, &tag, err);
 
+    (void)context; /* nothing of it concerns files */
     if (rc)
         return rc;
     l = calloc(1, sizeof(*l));

@@ -2,16 +2,27 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "auto.h"
+#include "fd.h"
 
-static const vh__source_ops *const sources[] = { &vh__source_oci };
+static const vh__source_ops *const sources[] = { &vh__source_oci, &vh__source_registry };
 
 /* An index may lead to an index; nobody nests them deeper. */
 enum { INDEX_DEPTH = 3 };
 
-int vh__source_open(const char *ref, vh__source **out, vh_error *err)
+/* What is missing may have been meant otherwise: "build/hello" is a registry's image, not a directory. */
+static int open_plain(const vh__source_context *context, const char *ref, vh__source **out, vh_error *err)
+{
+    int rc = vh__source_registry.open(context, ref, out, err);
+
+    return rc == VH_EINVALID ? vh_error_wrap(err, rc, "no scheme (docker://, oci:) is written, so it is docker://")
+                             : rc;
+}
+
+int vh__source_open(const vh__source_context *context, const char *ref, vh__source **out, vh_error *err)
 {
     if (strlen(ref) >= VH_IMAGE_REF)
         return vh_error_set(err, VH_EINVALID, "image reference \"%.60s...\" is longer than %d bytes", ref,
@@ -20,9 +31,22 @@ int vh__source_open(const char *ref, vh__source **out, vh_error *err)
         size_t n = strlen(sources[i]->scheme);
 
         if (strncmp(ref, sources[i]->scheme, n) == 0)
-            return sources[i]->open(ref + n, out, err);
+            return sources[i]->open(context, ref + n, out, err);
     }
-    return vh_error_set(err, VH_EINVALID, "image reference \"%.200s\": write it as oci:DIR[:TAG]", ref);
+    return open_plain(context, ref, out, err);
+}
+
+int vh__source_memory(const void *bytes, size_t n, int *fd, vh_error *err)
+{
+    vh_auto_fd int f = memfd_create("vhive-blob", MFD_CLOEXEC);
+    int rc;
+
+    if (f < 0)
+        return vh_error_set(err, -errno, "memory for a document");
+    rc = vh__fd_pwrite_full(f, bytes, n, 0, "a document in memory", err);
+    if (rc == 0)
+        *fd = vh_steal_fd(&f);
+    return rc;
 }
 
 void vh__source_close(vh__source *s)
