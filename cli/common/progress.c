@@ -1,9 +1,22 @@
-/* One line of progress: "convert  45%  12 MiB of 27 MiB, 61 MiB/s  layer 2 of 3". */
+/* One line of progress: "pull  45%  12 MiB of 27 MiB, 6 MiB/s, 3 s left  1 of 3 layers". */
 #include "console.h"
 
 #include <string.h>
 
 #include "encode.h"
+
+/* At the rate there was so far; the last seconds are not worth telling. */
+static void put_left(FILE *out, const vh_progress *p, int64_t ns)
+{
+    double s = p->done < p->total ? (double)(p->total - p->done) / (double)p->done * (double)ns / 1e9 : 0;
+
+    if (s >= 3600)
+        fprintf(out, ", %.0f h left", s / 3600);
+    else if (s >= 60)
+        fprintf(out, ", %ld min %ld s left", (long)s / 60, (long)s % 60);
+    else if (s >= 1)
+        fprintf(out, ", %ld s left", (long)s);
+}
 
 static void put_amount(FILE *out, const vh_progress *p, int64_t ns)
 {
@@ -15,8 +28,10 @@ static void put_amount(FILE *out, const vh_progress *p, int64_t ns)
                 cli_bytes_text(p->done, done), cli_bytes_text(p->total, total));
     else if (p->done)
         fprintf(out, "  %s", cli_bytes_text(p->done, done));
-    if (p->done && ns > 200000000) /* before that the rate is noise */
-        fprintf(out, ", %s/s", cli_bytes_text((uint64_t)((double)p->done * 1e9 / (double)ns), rate));
+    if (!p->done || ns <= 200000000) /* before that the rate is noise */
+        return;
+    fprintf(out, ", %s/s", cli_bytes_text((uint64_t)((double)p->done * 1e9 / (double)ns), rate));
+    put_left(out, p, ns);
 }
 
 /* Writes as much of |text| as |columns| hold, counting characters. */

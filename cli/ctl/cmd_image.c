@@ -1,7 +1,8 @@
-/* vhive-ctl image: list, look at and remove stored images. */
+/* vhive-ctl image: pull, list, look at and remove images. */
 #include "ctl.h"
 
 #include <string.h>
+#include <vhive/host.h>
 #include <vhive/image.h>
 
 #include "complete.h"
@@ -50,11 +51,13 @@ static void add_detail(cli_rows *rows, const vh_image_info *info)
 static int with_images(cli *c, int (*use)(cli *c, vh_images *images, vh_error *err), vh_error *err)
 {
     vh_images *images = NULL;
+    vh_images_options options;
     vh_env *env = NULL;
     int rc = cli_env_new(c, &env, err);
 
+    vh_host_images_options(c->config, &options);
     if (rc == 0)
-        rc = vh_images_new(env, NULL, &images, err);
+        rc = vh_images_new(env, &options, &images, err);
     if (rc == 0)
         rc = use(c, images, err);
     vh_images_free(images);
@@ -126,6 +129,52 @@ int ctl_complete_image(cli *c, cli_candidates *to, vh_error *err)
     return rc;
 }
 
+/* What a pull works with: the store, and a row for each image that is there. */
+typedef struct pull_job {
+    vh_images *images;
+    cli_rows rows;
+} pull_job;
+
+static int pull_one(cli *c, const char *ref, void *arg, vh_error *err)
+{
+    vh_call call = cli_call(c);
+    pull_job *job = arg;
+    vh_image *image;
+    int rc;
+
+    call.timeout_ms = (uint32_t)vh_config_u64(c->config, "timeout.pull");
+    rc = vh_image_open(job->images, ref, &call, &image, err);
+    if (rc == VH_ETIMEDOUT)
+        return vh_error_wrap(err, rc, "%u ms for the whole pull (timeout.pull)", call.timeout_ms);
+    if (rc)
+        return rc;
+    add_detail(&job->rows, vh_image_info_get(image));
+    if (c->format == CLI_TABLE) { /* at once: the next one may take long */
+        cli_console_hold(&c->console);
+        puts(vh_image_digest(image));
+        fflush(stdout);
+        cli_console_release(&c->console);
+    }
+    vh_image_close(image);
+    return 0;
+}
+
+static int pull_all(cli *c, vh_images *images, vh_error *err)
+{
+    pull_job job = { .images = images, .rows = { .columns = detail_columns, .ncolumns = COUNT(detail_columns) } };
+    int rc = cli_each_operand(c, pull_one, &job, err), printed = 0;
+
+    if (c->format != CLI_TABLE)
+        printed = cli_rows_print(&job.rows, stdout, c->format, rc ? NULL : err);
+    cli_rows_fini(&job.rows);
+    return rc ? rc : printed;
+}
+
+static int run_pull(cli *c, vh_error *err)
+{
+    return with_images(c, pull_all, err);
+}
+
 static int run_ls(cli *c, vh_error *err)
 {
     return with_images(c, list, err);
@@ -140,6 +189,23 @@ static int run_rm(cli *c, vh_error *err)
 {
     return with_images(c, remove_all, err);
 }
+
+const cli_command ctl_cmd_image_pull = {
+    .name = "image pull",
+    .summary = "Fetch and convert images, and print their digests",
+    .operands = "REF...",
+    .min = 1,
+    .max = SIZE_MAX,
+    .details = "REF is one of\n"
+               "  [docker://][HOST[:PORT]/]NAME[:TAG|@DIGEST]  an image of a registry; docker.io, latest\n"
+               "  oci:DIR[:TAG]                                an OCI image layout\n"
+               "  docker-archive:FILE[:NAME:TAG]               what docker save writes\n"
+               "What is stored already is not fetched again. Logins are those of docker login and skopeo login\n"
+               "(image.auth_file); mirrors, certificates and plain HTTP are settings too: see image in config dump.\n",
+    .examples = "  vhive-ctl image pull docker.io/library/busybox\n"
+                "  vhive-ctl image pull docker://localhost:5000/hello:v1 -o json\n",
+    .run = run_pull,
+};
 
 const cli_command ctl_cmd_image_ls = {
     .name = "image ls",

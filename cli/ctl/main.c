@@ -17,6 +17,7 @@ static const cli_command *const commands[] = {
     &ctl_cmd_snapshot_verify,
     &ctl_cmd_snapshot_rm,
     &ctl_cmd_snapshot_prune,
+    &ctl_cmd_image_pull,
     &ctl_cmd_image_ls,
     &ctl_cmd_image_inspect,
     &ctl_cmd_image_rm,
