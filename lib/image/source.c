@@ -8,7 +8,8 @@
 #include "auto.h"
 #include "fd.h"
 
-static const vh__source_ops *const sources[] = { &vh__source_oci, &vh__source_registry };
+static const vh__source_ops *const sources[] = { &vh__source_oci, &vh__source_registry,
+                                              &vh__source_archive };
 
 /* An index may lead to an index; nobody nests them deeper. */
 enum { INDEX_DEPTH = 3 };

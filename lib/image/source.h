@@ -67,6 +67,6 @@ VH_MUST_CHECK int vh__oci_split(const char *rest, size_t *dir_len, const char **
 /** A descriptor of a file in memory with these bytes, at its start. The caller owns |*fd|. */
 VH_MUST_CHECK int vh__source_memory(const void *bytes, size_t n, int *fd, vh_error *err);
 
-extern const vh__source_ops vh__source_oci, vh__source_registry;
+extern const vh__source_ops vh__source_oci, vh__source_registry, vh__source_archive;
 
 #endif
