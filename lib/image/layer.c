@@ -10,7 +10,7 @@
 
 #include "auto.h"
 
-enum { CHUNK = 1 << 17 };
+enum { CHUNK = 1 << 17, BLOCK = 512 };
 
 /* Two libarchive readers in a row, so that the tar stream can be hashed between them: blob -> |raw| (decompression)
  * -> |tar|. What goes wrong in a callback of theirs is kept in |error|, for they pass on no more than "failed". */
@@ -23,12 +23,13 @@ struct vh__layer {
     struct archive *raw, *tar;
     struct archive_entry *entry; /* current, owned by |tar| */
     vh__digest *blob_digest, *tar_digest;
-    uint64_t blob_bytes;
+    uint64_t blob_bytes, tar_bytes; /* read so far */
+    uint64_t entry_size;            /* of the current file's data, as its header has it */
     char *chunk;
     int64_t at, piece_at; /* in the current file's data: handed out so far; start of |piece| */
     const void *piece;    /* behind the hole that is handed out first */
     size_t piece_n;
-    bool data_ended;
+    bool data_ended, padded;
     vh_error error;
 };
 
@@ -115,7 +116,25 @@ static la_ssize_t read_tar(vh__layer *l, const void **bytes)
         return raw_failure(l);
     if (charge(l, n) || vh__digest_update(l->tar_digest, *bytes, n, &l->error))
         return -1;
+    l->tar_bytes += n;
     return (la_ssize_t)n;
+}
+
+/*
+ * A tar stream is a number of whole blocks, and files are padded to them; umoci insert leaves that out behind the last
+ * one, and other tools do not mind. Headers being whole blocks, the stream ends where that file's data does if both
+ * have the same remainder: then the padding is made up for. A file that is cut has another, or lacks more.
+ */
+static la_ssize_t missing_padding(vh__layer *l, const void **bytes)
+{
+    static const char zeros[BLOCK];
+    size_t over = (size_t)(l->tar_bytes % BLOCK);
+
+    if (over == 0 || l->padded || over != l->entry_size % BLOCK)
+        return 0;
+    l->padded = true;
+    *bytes = zeros;
+    return (la_ssize_t)(BLOCK - over);
 }
 
 static la_ssize_t on_tar_read(struct archive *a, void *arg, const void **bytes)
@@ -125,7 +144,7 @@ static la_ssize_t on_tar_read(struct archive *a, void *arg, const void **bytes)
 
     if (n < 0)
         archive_set_error(a, EIO, "%s", l->error.msg);
-    return n;
+    return n ? n : missing_padding(l, bytes);
 }
 
 static int filter_of(vh__oci_kind kind)
@@ -337,6 +356,7 @@ int vh__layer_next(vh__layer *l, vh__entry *entry, vh_error *err)
     l->at = l->piece_at = 0;
     l->piece_n = 0;
     l->data_ended = false;
+    l->entry_size = (uint64_t)archive_entry_size(l->entry);
     archive_entry_xattr_reset(l->entry);
     filled = fill(l, entry, err);
     return filled ? filled : 1;

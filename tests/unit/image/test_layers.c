@@ -630,6 +630,38 @@ static void a_path_of_two_kinds_in_one_layer_is_refused(void **state)
     refused(&f, VH_EIMAGE, "something else");
 }
 
+/* A layer of one file, as umoci insert writes it: the stream ends with the |keep|th byte of the file's data. */
+static void one_file_cut(fixture *f, size_t keep)
+{
+    tar *t;
+
+    begin(f);
+    t = layout_layer(&f->l);
+    tar_file(t, "hello", 0644, "what a file has in it");
+    tar_end(t);
+    t->bytes.len = 512 + keep;
+}
+
+static void a_last_file_without_padding_is_whole(void **state)
+{
+    fixture f;
+
+    (void)state;
+    one_file_cut(&f, strlen("what a file has in it"));
+    convert(&f);
+    assert_content(&f.s, "hello", "what a file has in it");
+    end(&f);
+}
+
+static void a_last_file_that_is_cut_is_refused(void **state)
+{
+    fixture f;
+
+    (void)state;
+    one_file_cut(&f, 10);
+    refused(&f, VH_ECORRUPT, "rebuild the image");
+}
+
 static void whiteouts_of_no_name_are_refused(void **state)
 {
     static const char *const names[] = { ".wh.", "a/.wh..", "a/.wh..." };
@@ -726,6 +758,8 @@ int main(void)
         cmocka_unit_test(an_entry_below_a_symlink_of_its_layer_is_refused),
         cmocka_unit_test(a_path_of_two_kinds_in_one_layer_is_refused),
         cmocka_unit_test(whiteouts_of_no_name_are_refused),
+        cmocka_unit_test(a_last_file_without_padding_is_whole),
+        cmocka_unit_test(a_last_file_that_is_cut_is_refused),
         cmocka_unit_test(bombs_hit_the_limits),
     };
 
