@@ -91,6 +91,9 @@ struct vh__registry {
 VH_MUST_CHECK int vh__registry_authorize(vh__registry *r, vh__endpoint *e, const vh__http_response *refused,
                                          const vh__wait *w, vh_error *err);
 
+/** The error of having been refused once logged in: VH_EREMOTE. */
+int vh__registry_refused(const vh__registry *r, const vh__endpoint *e, vh_error *err);
+
 /* --- request.c */
 
 /** One GET of |path| below "/v2/NAME/". */

@@ -18,6 +18,19 @@ static const char *host_of(const vh__endpoint *e)
     return strcmp(e->host, "docker.io") == 0 ? "registry-1.docker.io" : e->host;
 }
 
+/* A certificate that is not trusted is a matter of settings. */
+static int send(const vh__http_request *q, const vh__wait *w, vh__http_response *response, vh_error *err)
+{
+    vh_error why = { 0 };
+    int rc = vh__http_do(q, w, response, &why);
+
+    if (rc == VH_EREMOTE)
+        return vh_error_set(err, rc, "%s: if it is to be trusted, name its authority (image.ca_file)", why.msg);
+    if (rc && err)
+        *err = why;
+    return rc;
+}
+
 /*
  * Finds out whether a host that may answer in plain HTTP speaks TLS, with |r->lock| held. It does not if the attempt
  * gets an answer that is no TLS, is cut off, or gets none in a while; a certificate that is not trusted is no such
@@ -30,7 +43,7 @@ static int probe(vh__registry *r, vh__endpoint *e, const vh__wait *w, vh_error *
     vh__wait little = vh__wait_within(w, PROBE_MS);
     vh__http_response response = { 0 };
     vh_error why = { 0 };
-    int rc = url ? vh__http_do(&q, &little, &response, &why) : vh_error_set(&why, -ENOMEM, "registry");
+    int rc = url ? send(&q, &little, &response, &why) : vh_error_set(&why, -ENOMEM, "registry");
 
     vh__http_response_fini(&response);
     if (rc && rc != VH_EPROTOCOL && rc != -ECONNRESET && rc != VH_ETIMEDOUT && rc != -ETIMEDOUT) {
@@ -100,7 +113,7 @@ static int hop(const vh__http_request *q, const char *url, const char *authoriza
     one.headers = headers;
     one.url = url;
     vh__http_response_fini(response);
-    return vh__http_do(&one, w, response, err);
+    return send(&one, w, response, err);
 }
 
 int vh__registry_follow(const vh__registry *r, const vh__http_request *q, const char *authorization,
@@ -177,8 +190,9 @@ int vh__registry_ask(vh__registry *r, vh__endpoint *e, const vh__registry_get *g
 
     if (rc || !again)
         return rc;
-    again = false; /* a second refusal stands */
-    return ask(r, e, g, w, response, &again, err);
+    again = false;
+    rc = ask(r, e, g, w, response, &again, err);
+    return rc == 0 && response->status == 401 ? vh__registry_refused(r, e, err) : rc; /* a second refusal stands */
 }
 
 /* The registry's own words, "MANIFEST_UNKNOWN: manifest unknown", printable and short. */

@@ -153,14 +153,24 @@ static int refuse(const vh__login *l, const vh__endpoint *e, vh_error *err)
     if (l->helper[0])
         return vh_error_set(err, VH_EREMOTE, "it wants a login, and config.json leaves that to the helper \"%s\", "
                             "which is not run: write the login into \"auths\" (skopeo login %s)", l->helper, e->host);
-    if (l->basic || l->token)
+    if (l->basic || l->token || l->identity)
         return vh_error_set(err, VH_EREMOTE, "it refuses the credentials that config.json has: log in anew (docker "
-                            "login %s)", e->host);
+                            "login %s), or ask for the right to pull", e->host);
     return vh_error_set(err, VH_EREMOTE, "it wants a login, and config.json has none for it: log in (docker login "
                         "%s), or name another file (image.auth_file)", e->host);
 }
 
-/* |had|: what was refused. */
+int vh__registry_refused(const vh__registry *r, const vh__endpoint *e, vh_error *err)
+{
+    vh__login l = { 0 };
+    int rc = vh__login_find(r->credentials, e->host, r->ref.name, &l, err);
+
+    if (rc == 0)
+        rc = refuse(&l, e, err);
+    vh__login_fini(&l);
+    return rc;
+}
+
 static int answer(vh__registry *r, vh__endpoint *e, const vh__challenge *c, const vh__login *l, const vh__wait *w,
                   vh_error *err)
 {
