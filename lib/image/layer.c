@@ -87,7 +87,7 @@ static int charge(vh__layer *l, uint64_t n)
         b->bytes += n;
         return 0;
     }
-    (void)vh_error_set(&l->error, VH_ELIMIT, "unpacked, the image has more than %llu bytes: raise max_unpacked_bytes",
+    (void)vh_error_set(&l->error, VH_ELIMIT, "unpacked, the image has more than %llu bytes: raise image.max_bytes",
                        (unsigned long long)b->max_bytes);
     return -1;
 }
@@ -331,7 +331,7 @@ static int fill(vh__layer *l, vh__entry *e, vh_error *err)
     if (!name)
         return corrupt(l, "an entry without a name", err);
     if (++l->budget->entries > l->budget->max_entries)
-        return vh_error_set(err, VH_ELIMIT, "the image has more than %llu entries: raise max_entries",
+        return vh_error_set(err, VH_ELIMIT, "the image has more than %llu entries: raise image.max_entries",
                     (unsigned long long)l->budget->max_entries);
     rc = vh__tree_clean(name, e->path, err);
     if (rc == 0)

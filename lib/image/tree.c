@@ -71,7 +71,7 @@ static int new_node(vh__tree *t, vh__node *parent, const char *name, size_t len,
     int rc;
 
     if (t->nodes >= t->max_nodes)
-        return vh_error_set(err, VH_ELIMIT, "image has more than %zu names", t->max_nodes);
+        return vh_error_set(err, VH_ELIMIT, "the image has more than %zu names: raise image.max_entries", t->max_nodes);
     rc = arena_alloc(t, sizeof(*v) + len + 1, &v, err);
     if (rc)
         return rc;
