@@ -250,14 +250,15 @@ static int read_layer(conversion *c, vh__budget *budget, vh_error *err)
     vh__layer *l = NULL;
     int rc = job->open(job->arg, i, c->wait, &fd, err);
 
+    if (rc)
+        return rc;
     c->wants = 0;
     c->passed_over = false;
-    if (rc == 0)
-        rc = vh__layer_open(fd, &job->layers[i], job->diff_ids[i], budget, c->wait, &l, err);
+    rc = vh__layer_open(fd, &job->layers[i], job->diff_ids[i], budget, c->wait, &l, err);
     if (rc == 0)
         rc = read_entries(c, l, err);
     vh__layer_close(l);
-    return rc ? vh_error_wrap(err, rc, "layer %zu of %zu (%s)", i + 1, job->n, job->layers[i].digest) : 0;
+    return rc ? vh__oci_layer_failed(job->layers, job->n, i, rc, err) : 0;
 }
 
 /* What is read again was charged the first time. */

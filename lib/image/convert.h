@@ -18,7 +18,7 @@ typedef struct vh__convert_job {
     const vh__oci_descriptor *layers; /* lowest first */
     const char (*diff_ids)[VH_DIGEST_TEXT];
     size_t n;
-    /* Opens layer |i|'s blob at its start; the caller owns |*fd|. */
+    /* Opens layer |i|'s blob at its start; the caller owns |*fd|. Its message names the layer. */
     int (*open)(void *arg, size_t i, const vh__wait *w, int *fd, vh_error *err);
     /* So many of |total| bytes of blobs have been read; NULL: nobody asks. */
     void (*report)(void *arg, uint64_t done, uint64_t total);

@@ -110,7 +110,7 @@ static int fetch_one(vh__fetch *f, size_t i, vh_error *err)
         rc = f->job.source->ops->fetch(f->job.source, &b, &f->wait, err);
     if (rc)
         rc = vh__space_error(f->job.dir, (uint64_t)f->total, rc, err);
-    return rc ? vh_error_wrap(err, rc, "layer %zu of %zu (%s)", i + 1, f->job.n, d->digest) : 0;
+    return rc ? vh__oci_layer_failed(f->job.layers, f->job.n, i, rc, err) : 0;
 }
 
 static void tell(vh__fetch *f, size_t i, const vh_error *error)

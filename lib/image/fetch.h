@@ -32,7 +32,7 @@ enum { VH_FETCH_MAX = 16 };
  *  layers want. */
 VH_MUST_CHECK int vh__fetch_start(const vh__fetch_job *job, const vh__wait *w, vh__fetch **out, vh_error *err);
 /** Waits for layer |i| and opens it at its start; the caller owns |*fd|. May be called again for the same one, but not
- *  while an earlier descriptor of it is read: they share a position. */
+ *  while an earlier descriptor of it is read: they share a position. When any layer has failed, its error. */
 VH_MUST_CHECK int vh__fetch_open(vh__fetch *f, size_t i, const vh__wait *w, int *fd, vh_error *err);
 /** Whether all layers are there. */
 bool vh__fetch_done(vh__fetch *f);

@@ -54,10 +54,13 @@ static int read_documents(make *m, const vh__oci_descriptor *d, const vh__wait *
 static int open_layer(void *arg, size_t i, const vh__wait *w, int *fd, vh_error *err)
 {
     make *m = arg;
+    const vh__oci_manifest *manifest = &m->docs.manifest;
+    int rc;
 
     if (m->fetch)
-        return vh__fetch_open(m->fetch, i, w, fd, err);
-    return m->source->ops->open_blob(m->source, &m->docs.manifest.layers[i], w, fd, err);
+        return vh__fetch_open(m->fetch, i, w, fd, err); /* which may fail for another layer's sake */
+    rc = m->source->ops->open_blob(m->source, &manifest->layers[i], w, fd, err);
+    return rc ? vh__oci_layer_failed(manifest->layers, manifest->n, i, rc, err) : 0;
 }
 
 /* While layers come in, the conversion waits for them most of the time, and theirs is the progress to be seen. */

@@ -231,3 +231,8 @@ int vh__oci_manifest_parse(const char *bytes, size_t n, vh__oci_manifest *out, v
                             "container image", vh__json_str_or(config, "mediaType", ""));
     return parse_layers(cJSON_GetObjectItemCaseSensitive(doc, "layers"), out, err);
 }
+
+int vh__oci_layer_failed(const vh__oci_descriptor *layers, size_t n, size_t i, int rc, vh_error *err)
+{
+    return vh_error_wrap(err, rc, "layer %zu of %zu (%s)", i + 1, n, layers[i].digest);
+}

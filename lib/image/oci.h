@@ -67,6 +67,9 @@ VH_MUST_CHECK int vh__oci_document_kind(const char *bytes, size_t n, const char 
 /** Parses a manifest. VH_EIMAGE when it is not one of a container image. */
 VH_MUST_CHECK int vh__oci_manifest_parse(const char *bytes, size_t n, vh__oci_manifest *out, vh_error *err);
 
+/** Puts "layer I of N (DIGEST)" in front of |err|, made of layer |i| of |n|, and returns |rc|. */
+int vh__oci_layer_failed(const vh__oci_descriptor *layers, size_t n, size_t i, int rc, vh_error *err);
+
 /** Parses an image's configuration; on success the caller owns |out| (vh__oci_config_fini()). VH_EIMAGE. */
 VH_MUST_CHECK int vh__oci_config_parse(const char *bytes, size_t n, vh__oci_config *out, vh_error *err);
 void vh__oci_config_fini(vh__oci_config *c);

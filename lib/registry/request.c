@@ -226,7 +226,7 @@ int vh__registry_status(const vh__http_response *response, const char *host, vh_
         return vh_error_set(err, VH_EREMOTE, "it refuses access, status %d%s: check the name, and log in (docker "
                             "login %s)", response->status, words, host);
     case 404:
-        return vh_error_set(err, VH_ENOTFOUND, "it has no such image, status 404%s: check name and tag", words);
+        return vh_error_set(err, VH_ENOTFOUND, "it does not have it, status 404%s: check name and tag", words);
     case 429:
         return vh_error_set(err, -EHOSTDOWN, "too many requests, status 429%s: log in, or try later", words);
     case 500:
