@@ -155,12 +155,12 @@ class Server:
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def setup(handler):
-                super().setup()
+            def handle(handler):
                 # the first byte of TLS: whoever tries it is told at once that it is not spoken
-                if handler.connection.recv(1, socket.MSG_PEEK)[:1] == b"\x16":
-                    handler.connection.sendall(b"HTTP/1.1 400 No TLS\r\n\r\n")
-                    handler.connection.shutdown(socket.SHUT_RDWR)
+                if handler.connection.recv(1, socket.MSG_PEEK) == b"\x16":
+                    handler.wfile.write(b"HTTP/1.1 400 No TLS\r\n\r\n")
+                else:
+                    super().handle()
 
             def do_GET(handler):
                 handler.close_connection = True
