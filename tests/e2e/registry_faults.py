@@ -275,16 +275,31 @@ with Misbehaving(huge) as registry:
 
 # --- no room: a small file system for the state
 need("root")
-for what, mib, image, words in (
-        ("disk full before the pull", 2, good, ("2 MiB",)),
-        ("disk full while converting", 6, Image(tar_of(("data", noise[0])), tar_of(("zeros", noise[0][::-1]))), ())):
-    small = os.path.join(SCRATCH, "small")
-    os.makedirs(small, exist_ok=True)
+small = os.path.join(SCRATCH, "small")
+os.makedirs(small)
+
+
+def fill(handler, data):
+    """Takes the last room away once the pull has begun."""
+    with open(os.path.join(small, "filler"), "wb") as f:
+        try:
+            while True:
+                f.write(bytes(1 << 16))
+        except OSError:
+            pass
+    return False
+
+
+# random data does not shrink: its layers take 6 MiB, and so does what is made of them
+double = Image(tar_of(("data", noise[0])), tar_of(("other", noise[0][::-1])))
+for what, mib, image, fault, need_mib in (
+        ("disk full before the pull", 2, good, lambda *_: False, 5),
+        ("disk full while pulling", 16, good, layer_of(biggest, first(1, fill)), 9),
+        ("disk full while converting", 10, double, lambda *_: False, 13)):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%dM" % mib, "tmpfs", small], check=True)
     try:
-        with Misbehaving(image) as registry:
-            told(what, registry.ref, "the file system of " + small, "MiB free", "make room", "No space left", *words,
-                 VHIVE_STATE_DIR=small)
-        check(not left(small), "%s: left behind: %s" % (what, left(small)))
+        with Misbehaving(image, fault) as registry:
+            told(what, registry.ref, "the file system of %s has %d MiB free" % (small, 2 if mib == 2 else 0),
+                 "about %d MiB" % need_mib, "make room", "No space left", VHIVE_STATE_DIR=small)
     finally:
         subprocess.run(["umount", small], check=True)
