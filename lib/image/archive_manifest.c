@@ -57,6 +57,9 @@ static int choose(const cJSON *doc, const char *tag, const cJSON **out, vh_error
             hit = image;
     if (!tag && n == 1)
         hit = doc->child;
+    rc = vh__buf_check(&seen, "manifest.json", err);
+    if (rc)
+        return rc;
     if (!hit)
         return vh_error_set(err, VH_ENOTFOUND, "%s%.200s (it has: %s)",
                             tag ? "it has no image " : "it has several images: write which one behind the file",

@@ -148,12 +148,13 @@ static int take_layer(saved *a, const char *name, const char *diff_id, const vh_
 
     if (rc == 0)
         rc = look_at_layer(a, b, err);
-    if (rc == 0 && b->kind != VH_OCI_TAR)
-        rc = hash_member(a, &b->place, w, b->digest, err);
-    else
+    if (rc)
+        return rc;
+    if (b->kind == VH_OCI_TAR)
         strcpy(b->digest, diff_id);
-    if (rc == 0)
-        a->n++;
+    else
+        rc = hash_member(a, &b->place, w, b->digest, err);
+    a->n += rc == 0;
     return rc;
 }
 

@@ -198,6 +198,120 @@ static void broken_answers_are_errors(void **state)
     }
 }
 
+static int add_up(void *arg, const vh__http_response *r, const void *bytes, size_t n, vh_error *err)
+{
+    vh__buf *b = arg;
+
+    assert_int_equal(r->status, 206);
+    vh__buf_append(b, bytes, n);
+    return b->len > 6 ? vh_error_set(err, VH_ECORRUPT, "too much") : 0;
+}
+
+static void a_sink_gets_the_body_of_success_alone(void **state)
+{
+    static const struct {
+        const char *answer, *sunk, *body;
+        int rc;
+    } cases[] = {
+        { "HTTP/1.1 206 Partial Content\r\nContent-Length: 4\r\n\r\nbody", "body", NULL, 0 },
+        { "HTTP/1.1 206 Partial Content\r\nContent-Length: 7\r\n\r\ntoolong", "toolong", NULL, VH_ECORRUPT },
+        { "HTTP/1.1 206 Partial Content\r\nContent-Length: 7\r\n\r\nhalf", "half", NULL, -ECONNRESET },
+        { "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nbody", NULL, "body", 0 },
+    };
+    vh__wait w = vh__wait_from(NULL, 10000);
+
+    (void)state;
+    for (size_t i = 0; i < VH_ARRAY_LEN(cases); i++) {
+        struct server s = { .answer = cases[i].answer };
+        vh__http_response r = { 0 };
+        vh__buf sunk = { 0 };
+        vh_error err = { 0 };
+        int rc = get(&s, (vh__http_request){ .sink = add_up, .sink_arg = &sunk }, &w, &r, &err);
+
+        if (rc != cases[i].rc)
+            fail_msg("answer %zu: %s (%s)", i, vh_error_name(rc), err.msg);
+        assert_string_equal(sunk.data ? sunk.data : "-", cases[i].sunk ? cases[i].sunk : "-");
+        assert_string_equal(r.body.data ? r.body.data : "-", cases[i].body ? cases[i].body : "-");
+        if (rc == VH_ECORRUPT)
+            assert_non_null(strstr(err.msg, "/x: too much"));
+        vh__buf_fini(&sunk);
+        vh__http_response_fini(&r);
+    }
+}
+
+static void a_server_that_stalls_is_given_up_before_the_deadline(void **state)
+{
+    struct server s = { .answer = NULL };
+    vh__wait w = vh__wait_from(NULL, 20000);
+    vh__http_response r = { 0 };
+    vh_error err = { 0 };
+
+    (void)state;
+    assert_int_equal(get(&s, (vh__http_request){ .stall_ms = 1000 }, &w, &r, &err), -ETIMEDOUT);
+    assert_true(vh__wait_left_ms(&w) > 15000);
+    vh__http_response_fini(&r);
+}
+
+static void headers_of_one_name_are_one_list(void **state)
+{
+    struct server s = { .answer = "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic a=b\r\nX: y\r\n"
+                                  "www-authenticate: Bearer c\r\nContent-Length: 0\r\n\r\n" };
+    vh__wait w = vh__wait_from(NULL, 10000);
+    vh__http_response r = { 0 };
+    vh__buf all = { 0 };
+    vh_error err = { 0 };
+
+    (void)state;
+    assert_ok(get(&s, (vh__http_request){ 0 }, &w, &r, &err), err);
+    vh__http_header_all(&r, "WWW-Authenticate", &all);
+    assert_string_equal(all.data, "Basic a=b, Bearer c");
+    vh__buf_fini(&all);
+    vh__http_response_fini(&r);
+}
+
+static void what_may_be_secret_of_an_address_is_not_shown(void **state)
+{
+    vh__http_request q = { .url = "http://127.0.0.1:1/x?signature=secret", .sock = -1 };
+    vh__wait w = vh__wait_from(NULL, 10000);
+    vh__http_response r = { 0 };
+    vh_error err = { 0 };
+
+    (void)state;
+    assert_int_equal(vh__http_do(&q, &w, &r, &err), -ECONNREFUSED);
+    assert_null(strstr(err.msg, "secret"));
+    assert_non_null(strstr(err.msg, "http://127.0.0.1:1/x"));
+    vh__http_response_fini(&r);
+}
+
+static void addresses_are_followed_and_compared(void **state)
+{
+    static const char *const to[][2] = {
+        { "/a?b", "https://h:5000/a?b" },
+        { "https://other/x", "https://other/x" },
+        { "//other/x", "https://other/x" },
+    };
+    static const char *const bad[] = { "file:///etc/passwd", "ftp://h/", "https://joe:pw@h/" };
+    vh_error err = { 0 };
+    char *url = NULL;
+
+    (void)state;
+    for (size_t i = 0; i < VH_ARRAY_LEN(to); i++) {
+        assert_ok(vh__http_url_resolve("https://h:5000/v2/x", to[i][0], &url, &err), err);
+        assert_string_equal(url, to[i][1]);
+        free(url);
+    }
+    for (size_t i = 0; i < VH_ARRAY_LEN(bad); i++) {
+        if (vh__http_url_resolve("https://h/", bad[i], &url, &err) != VH_EPROTOCOL)
+            fail_msg("\"%s\" was taken", bad[i]);
+        assert_null(strstr(err.msg, "pw"));
+    }
+    assert_true(vh__http_url_same_origin("https://h/x", "https://H:443/y?z"));
+    assert_false(vh__http_url_same_origin("https://h/", "http://h/"));
+    assert_false(vh__http_url_same_origin("https://h/", "https://h:444/"));
+    assert_false(vh__http_url_same_origin("https://h/", "https://h.example/"));
+    assert_false(vh__http_url_same_origin("nothing", ""));
+}
+
 static void a_silent_server_costs_no_more_than_the_deadline(void **state)
 {
     struct server s = { 0 };
@@ -293,6 +407,11 @@ int main(void)
         cmocka_unit_test(a_proxy_of_the_environment_is_ignored),
         cmocka_unit_test(a_redirect_is_an_answer_and_not_followed),
         cmocka_unit_test(broken_answers_are_errors),
+        cmocka_unit_test(a_sink_gets_the_body_of_success_alone),
+        cmocka_unit_test(a_server_that_stalls_is_given_up_before_the_deadline),
+        cmocka_unit_test(headers_of_one_name_are_one_list),
+        cmocka_unit_test(what_may_be_secret_of_an_address_is_not_shown),
+        cmocka_unit_test(addresses_are_followed_and_compared),
         cmocka_unit_test(a_silent_server_costs_no_more_than_the_deadline),
         cmocka_unit_test(a_cancelled_request_returns_at_once),
         cmocka_unit_test(other_schemes_and_broken_headers_are_refused),

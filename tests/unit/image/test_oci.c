@@ -257,6 +257,35 @@ static void references_split_at_the_last_colon_of_their_last_part(void **state)
         assert_int_equal(vh__oci_split(bad[i], &n, &tag, &err), VH_EINVALID);
 }
 
+static void a_registrys_document_is_known_by_type_or_content(void **state)
+{
+    static const struct {
+        const char *text, *type;
+        int kind; /* or an error */
+    } cases[] = {
+        { "{}", "application/vnd.oci.image.index.v1+json", VH_OCI_INDEX },
+        { "{}", "application/vnd.docker.distribution.manifest.v2+json", VH_OCI_MANIFEST },
+        { "{\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\"}", "", VH_OCI_MANIFEST },
+        { "{\"manifests\":[]}", "application/json", VH_OCI_INDEX },
+        { "{\"layers\":[]}", "", VH_OCI_MANIFEST },
+        { "{}", "", VH_EIMAGE },
+        { "{\"layers\":[]}", "application/vnd.oci.image.config.v1+json", VH_EIMAGE },
+        { "{\"schemaVersion\":1}", "application/vnd.oci.image.manifest.v1+json", VH_EIMAGE },
+        { "{}", "application/vnd.docker.distribution.manifest.v1+json", VH_EIMAGE },
+        { "[]", "application/vnd.oci.image.index.v1+json", VH_EIMAGE },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < VH_ARRAY_LEN(cases); i++) {
+        vh__oci_kind kind = VH_OCI_OTHER;
+        vh_error err = { 0 };
+        int rc = vh__oci_document_kind(cases[i].text, strlen(cases[i].text), cases[i].type, &kind, &err);
+
+        if ((rc ? rc : (int)kind) != cases[i].kind)
+            fail_msg("case %zu: %d %s", i, rc ? rc : (int)kind, err.msg);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +299,7 @@ int main(void)
         cmocka_unit_test(the_lowest_tcp_port_counts),
         cmocka_unit_test(a_label_tells_a_typical_request),
         cmocka_unit_test(signals_are_numbers_or_names),
+        cmocka_unit_test(a_registrys_document_is_known_by_type_or_content),
         cmocka_unit_test(references_split_at_the_last_colon_of_their_last_part),
     };
 

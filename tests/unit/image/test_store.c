@@ -253,6 +253,10 @@ static void what_names_no_image_is_said(void **state)
     open_fails(&f, "build/functions/Hello", VH_EINVALID, "oci:");
     open_fails(&f, "oci:", VH_EINVALID, "names no directory");
     open_fails(&f, "oci:/nowhere/at/all", VH_ENOTFOUND, "/nowhere/at/all");
+    snprintf(ref, sizeof(ref), "%s/a:b", f.t.dir);
+    assert_int_equal(mkdir(ref, 0755), 0);
+    snprintf(ref, sizeof(ref), "oci:%s/a:b", f.t.dir);
+    open_fails(&f, ref, VH_ENOTFOUND, "a:b:TAG"); /* the tag of a directory with a ':' has to be written */
     snprintf(ref, sizeof(ref), "oci:%s", f.t.dir);
     open_fails(&f, ref, VH_ENOTFOUND, "no index.json");
     open_fails(&f, "0123456789ab", VH_ENOTFOUND, "0123456789ab");
