@@ -39,7 +39,7 @@ def pull(ref, state=None, **settings):
     return done, time.monotonic() - began, state
 
 
-def told(what, ref, *words, within=5, **settings):
+def told(what, ref, *words, within=20, **settings):
     done, seconds, state = pull(ref, **settings)
     check(done.returncode != 0, "%s: exit code 0" % what)
     line = done.stderr.strip().splitlines()[-1]
@@ -126,7 +126,7 @@ with Misbehaving(good) as registry:
 
 # --- it cannot, or will not, answer
 told("down", "docker://127.0.0.1:1/image:v1", "127.0.0.1:1", "Connection refused")
-told("no such host", "docker://registry.invalid/image:v1", "registry.invalid", "resolve", within=30)
+told("no such host", "docker://registry.invalid/image:v1", "registry.invalid", "resolve", within=40)
 with Misbehaving(good, everywhere(silent)) as registry:
     told("slow", registry.ref, registry.host, "deadline", "timeout.pull", VHIVE_TIMEOUT_PULL="1500ms")
 with Misbehaving(good, layer_of(biggest, silent)) as registry:
@@ -151,7 +151,7 @@ with Misbehaving(good, everywhere(answer(401, no, {"WWW-Authenticate": 'Bearer r
         registry:
     told("token service without TLS", registry.ref, "example.invalid", "plain HTTP", "image.insecure_registries")
 with Misbehaving(good, everywhere(answer(503))) as registry:
-    told("503", registry.ref, "503", "try later", "tried 6 times", within=20)
+    told("503", registry.ref, "503", "try later", "tried 6 times", within=40)
 with Misbehaving(good, everywhere(answer(429, headers={"Retry-After": "60"}))) as registry:
     told("429 for too long", registry.ref, "429", "60000 ms", VHIVE_TIMEOUT_PULL="5s")
 with Misbehaving(good, everywhere(first(2, answer(429, headers={"Retry-After": "1"})))) as registry:
@@ -202,7 +202,7 @@ def drip(handler, data):
 
 
 with Misbehaving(good, layer_of(biggest, drip)) as registry:
-    told("always cut", registry.ref, "layer 1 of 3", "tried 6 times", within=20)
+    told("always cut", registry.ref, "layer 1 of 3", "tried 6 times", within=40)
 
 # --- it lies
 flipped = bytearray(good.blobs[biggest])
@@ -242,7 +242,7 @@ with Server(lambda h: (seen.append(h.headers.get("Authorization")), send(h, 200,
         check(seen == [None], "the login went to another host: %s" % seen)
 with Misbehaving(good, layer_of(biggest, answer(307, headers={"Location": "http://127.0.0.1:1/x?key=" + SECRET}))) as \
         registry:
-    told("redirect to nowhere", registry.ref, "127.0.0.1:1", "refused", within=20)
+    told("redirect to nowhere", registry.ref, "127.0.0.1:1", "refused", within=40)
 with Misbehaving(good, everywhere(lambda h, _: answer(302, headers={"Location": h.path})(h, _))) as registry:
     told("redirect loop", registry.ref, "redirects more than 5 times")
 with Misbehaving(good, everywhere(answer(302, headers={"Location": "file:///etc/passwd"}))) as registry:
