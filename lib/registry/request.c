@@ -11,7 +11,7 @@
 #include "log.h"
 #include "path.h"
 
-enum { REDIRECTS_MAX = 5, PROBE_MS = 3000, STALL_MS = 20000, TRIES_MAX = 6, BACKOFF_MS = 250, ERROR_BODY_MAX = 1 << 16 };
+enum { REDIRECTS_MAX = 5, PROBE_MS = 5000, STALL_MS = 20000, TRIES_MAX = 6, BACKOFF_MS = 250, ERROR_BODY_MAX = 1 << 16 };
 
 static const char *host_of(const vh__endpoint *e)
 {
@@ -132,6 +132,8 @@ int vh__registry_follow(const vh__registry *r, const vh__http_request *q, const 
 
         if (rc || !is_redirect(response->status))
             return rc;
+        if (q->body) /* a refresh token: it would go along */
+            return vh_error_set(err, VH_EREMOTE, "it redirects a login, which is not followed");
         rc = next_url(response, url, &next, err);
         free(url);
         url = next;

@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tarfile
 import threading
@@ -149,15 +150,15 @@ class Registry:
 
 
 class Server:
-    """A small HTTP server in a thread; |answer| is called with each request's handler."""
+    """A small HTTP server in a thread; |answer| is called with each request's handler. |tls|: certificate and key."""
 
-    def __init__(self, answer):
+    def __init__(self, answer, tls=None):
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def handle(handler):
                 # the first byte of TLS: whoever tries it is told at once that it is not spoken
-                if handler.connection.recv(1, socket.MSG_PEEK) == b"\x16":
+                if not tls and handler.connection.recv(1, socket.MSG_PEEK) == b"\x16":
                     handler.wfile.write(b"HTTP/1.1 400 No TLS\r\n\r\n")
                 else:
                     super().handle()
@@ -174,6 +175,10 @@ class Server:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.port = self.server.server_address[1]
         self.host = "127.0.0.1:%d" % self.port
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)

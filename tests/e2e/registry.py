@@ -11,7 +11,8 @@ import shutil
 import subprocess
 import warnings
 
-from registries import (Image, Registry, TokenService, certificates, need_tools, run, tar_of, write_login)
+from registries import (Image, Registry, Server, TokenService, certificates, need_tools, run, send, tar_of,
+                        write_login)
 from vhive_e2e import BUILD, GREETER, SCRATCH, STATE, check, ctl, ctl_ok, need
 
 with warnings.catch_warnings():
@@ -137,6 +138,10 @@ with Registry(storage, tls) as secure:
     refused("unknown authority", ref, "certificate")
     same("TLS", ref, rootfs, VHIVE_IMAGE_CA_FILE=ca)
     same("TLS by name", ref.replace("127.0.0.1", "localhost"), rootfs, VHIVE_IMAGE_CA_FILE=ca)
+
+with Server(lambda h: send(h, 307, headers={"Location": "http://127.0.0.1:1" + h.path}), (certificate, key)) as downgrade:
+    refused("redirect to plain HTTP", "docker://%s/hello:v1" % downgrade.host, "redirects from https to http://127.0.0.1:1",
+            VHIVE_IMAGE_CA_FILE=ca)
 
 passwords = os.path.join(SCRATCH, "htpasswd")
 with open(passwords, "w") as f:

@@ -248,6 +248,49 @@ with Misbehaving(good, everywhere(lambda h, _: answer(302, headers={"Location": 
 with Misbehaving(good, everywhere(answer(302, headers={"Location": "file:///etc/passwd"}))) as registry:
     told("redirect to a file", registry.ref, "neither http nor https")
 
+# --- a refresh token goes to the token service as a form, and nowhere else
+def wants_token(service):
+    def act(handler, _):
+        if handler.headers.get("Authorization") == "Bearer granted":
+            return False
+        send(handler, 401, b"", {"WWW-Authenticate": 'Bearer realm="http://%s/token",service="s"' % service.host})
+        return True
+    return everywhere(act)
+
+
+def identity(registry):
+    folder = SCRATCH + "/identity"
+    os.makedirs(folder, exist_ok=True)
+    with open(folder + "/config.json", "w") as f:
+        json.dump({"auths": {registry.host: {"auth": "MDAwOg==", "identitytoken": SECRET}}}, f)
+    return folder
+
+
+forms = []
+
+
+def grant(handler):
+    forms.append(handler.rfile.read(int(handler.headers["Content-Length"])).decode())
+    send(handler, 200, b'{"access_token":"granted"}')
+
+
+with Server(grant) as service, Misbehaving(good, wants_token(service)) as registry:
+    mended("refresh token", registry, rootfs, DOCKER_CONFIG=identity(registry))
+    check(forms == ["grant_type=refresh_token&client_id=vhive&refresh_token=%s&service=s&scope=repository%%3Aimage%%3Apull"
+                    % SECRET], "form: %s" % forms)
+forms.clear()
+with Server(grant) as thief, Server(lambda h: send(h, 307, headers={"Location": "http://%s/" % thief.host})) as service, \
+        Misbehaving(good, wants_token(service)) as registry:
+    told("redirected login", registry.ref, "redirects a login", DOCKER_CONFIG=identity(registry))
+    check(not forms, "the refresh token went to another host: %s" % forms)
+with Server(lambda h: send(h, 200, b'{"token":"a b\\nX: y"}')) as service, \
+        Misbehaving(good, wants_token(service)) as registry:
+    told("token that is none", registry.ref, "has no token")
+
+# --- a mirror that lies is no harm
+with Misbehaving(good) as registry, Misbehaving(good, layer_of(biggest, answer(200, bytes(flipped)))) as mirror:
+    mended("wrong bytes of a mirror", registry, rootfs, VHIVE_IMAGE_MIRRORS="%s=%s" % (registry.host, mirror.host))
+
 # --- the image is the fault
 evil = {
     "a layer that climbs": (Image(tar_of(("../../etc/cron.d/x", b"evil"))), "climbs"),
