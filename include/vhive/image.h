@@ -15,8 +15,8 @@
  * DIR whose last part has a ':' needs its TAG written out. Without TAG it is "latest", else the only manifest if that
  * has no name. "docker://[HOST[:PORT]/]NAME[:TAG|@sha256:HEX]", an image of a registry, by default docker.io and the
  * tag latest; the scheme may be left out. "docker-archive:FILE[:REF]", what `docker save` writes. An image that is
- * stored already can also be named by its digest, "sha256:<hex>", or by the first 6 or
- * more hex digits of it if no other has the same.
+ * stored already can also be named by its digest, "sha256:<hex>", or by the first 6 or more hex digits of it if no
+ * other has the same.
  *
  * A registry is asked what a tag leads to whenever it is opened; layers are downloaded only for an image that is not
  * stored. A reference with a digest is not asked about when its image is stored; when the registry cannot be reached,
@@ -146,8 +146,8 @@ typedef int (*vh_images_list_fn)(const vh_image_info *info, void *arg);
  *  left out and logged; a store that does not exist yet is empty. */
 VH_API VH_MUST_CHECK int vh_images_list(vh_images *images, vh_images_list_fn fn, void *arg, vh_error *err);
 
-/** Fills |info| about the stored image |name| (reference, digest or digest prefix); no registry is asked. VH_ENOTFOUND if it is not stored,
- *  VH_EINVALID for a prefix that several have. */
+/** Fills |info| about the stored image |name| (reference, digest or digest prefix); no registry is asked. VH_ENOTFOUND
+ *  if it is not stored, VH_EINVALID for a prefix that several have. */
 VH_API VH_MUST_CHECK int vh_images_inspect(vh_images *images, const char *name, vh_image_info *info, vh_error *err);
 
 /** Removes the stored image |name|, as in vh_images_inspect(). VH_ESTATE while anyone has it open. */

@@ -159,20 +159,27 @@ static int start_threads(vh__fetch *f, vh_error *err)
     return 0;
 }
 
-static int set_up(vh__fetch *f, const vh__wait *w, vh_error *err)
+static int make_files(vh__fetch *f, vh_error *err)
 {
-    int rc = vh_cancel_new(&f->cancel, err);
-
-    f->wait = (vh__wait){ .deadline_ns = w->deadline_ns, .cancel = f->cancel };
     f->files = calloc(f->job.n + 1, sizeof(*f->files));
-    if (rc == 0 && !f->files)
-        rc = vh_error_set(err, -ENOMEM, "layers");
-    if (rc)
-        return rc;
+    if (!f->files)
+        return vh_error_set(err, -ENOMEM, "layers");
     for (size_t i = 0; i < f->job.n; i++) {
         f->files[i].fd = -1;
         f->total += (int64_t)(file_of(f, i) == i ? f->job.layers[i].size : 0);
     }
+    return 0;
+}
+
+static int set_up(vh__fetch *f, const vh__wait *w, vh_error *err)
+{
+    int rc = make_files(f, err);
+
+    if (rc == 0)
+        rc = vh_cancel_new(&f->cancel, err);
+    if (rc)
+        return rc;
+    f->wait = (vh__wait){ .deadline_ns = w->deadline_ns, .cancel = f->cancel };
     f->news = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (f->news < 0)
         return vh_error_set(err, -errno, "eventfd");

@@ -1,6 +1,7 @@
 /*
  * The store: <state_dir>/images/<hex>/ per image, <state_dir>/images/.tmp-<hex>/ while one is made or removed,
- * <state_dir>/images/refs/<hex> what references of registries led to, <state_dir>/images/locks/<hex>, locked shared by who has the image open, exclusively by who makes or removes it.
+ * <state_dir>/images/refs/<hex> what references of registries led to, <state_dir>/images/locks/<hex>, locked shared by
+ * who has the image open, exclusively by who makes or removes it.
  * So whoever holds the exclusive lock owns .tmp-<hex>, and one found without it is a dead process's.
  */
 #ifndef VH_IMAGE_IMAGE_PRIV_H

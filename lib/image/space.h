@@ -7,7 +7,8 @@
 
 /** -ENOSPC if the file system of the directory |dir| has less than |need| bytes free. */
 VH_MUST_CHECK int vh__space_check(const char *dir, uint64_t need, vh_error *err);
-/** If |rc| is that there is no space, says so of the file system of |dir| in |err|; |need| is what all of it takes. Returns |rc|. */
+/** If |rc| is that there is no space, says so of the file system of |dir| in |err|; |need| is what all of it takes.
+ *  Returns |rc|. */
 int vh__space_error(const char *dir, uint64_t need, int rc, vh_error *err);
 
 #endif

@@ -110,8 +110,8 @@ VH_MUST_CHECK int vh__registry_ask(vh__registry *r, vh__endpoint *e, const vh__r
                                    vh__http_response *response, vh_error *err);
 
 /**
- * A request that follows redirects, unless it has a body; |authorization| (NULL: none) is dropped on the way to another host, |*home| says
- * whether the answer is from the host that was asked.
+ * A request that follows redirects, unless it has a body; |authorization| (NULL: none) is dropped on the way to
+ * another host, |*home| says whether the answer is from the host that was asked.
  */
 VH_MUST_CHECK int vh__registry_follow(const vh__registry *r, const vh__http_request *q, const char *authorization,
                                       const vh__wait *w, vh__http_response *response, bool *home, vh_error *err);

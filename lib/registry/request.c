@@ -11,7 +11,14 @@
 #include "log.h"
 #include "path.h"
 
-enum { REDIRECTS_MAX = 5, PROBE_MS = 5000, STALL_MS = 20000, TRIES_MAX = 6, BACKOFF_MS = 250, ERROR_BODY_MAX = 1 << 16 };
+enum {
+    REDIRECTS_MAX = 5,
+    TRIES_MAX = 6,
+    BACKOFF_MS = 250, /* the first; each is twice as long as the one before */
+    PROBE_MS = 5000,
+    STALL_MS = 20000,
+    ERROR_BODY_MAX = 1 << 16,
+};
 
 static const char *host_of(const vh__endpoint *e)
 {

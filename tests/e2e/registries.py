@@ -201,7 +201,7 @@ def send(handler, status, body=b"", headers=()):
 
 
 class TokenService(Server):
-    """Gives tokens that docker-registry accepts to |user| with |password|; they are signed by |key| of |certificate|."""
+    """Gives tokens that docker-registry accepts to |user| with |password|, signed by |key| of |certificate|."""
 
     def __init__(self, key, certificate, user, password):
         super().__init__(self.give)

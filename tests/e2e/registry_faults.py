@@ -140,6 +140,15 @@ with Misbehaving(good, layer_of(biggest, silent)) as registry:
                                                                                   left(STATE + "/int")))
     process.stderr.close()
     print("interrupted: %.1f s" % (time.monotonic() - began))
+    state = STATE + "/killed"
+    env = {**os.environ, "VHIVE_STATE_DIR": state}
+    process = subprocess.Popen([CTL, "image", "pull", registry.ref], stderr=subprocess.DEVNULL, env=env)
+    time.sleep(1)
+    process.kill()
+    process.wait()
+    check(ctl("image", "ls", env=env).returncode == 0 and not left(state), "after SIGKILL: %s" % left(state))
+    check([n for n in os.listdir(state + "/images") if n != "locks"] == [], "after SIGKILL: %s" % os.listdir(state))
+    print("killed: the next command clears up")
 no = b'{"errors":[{"code":"DENIED","message":"no\\u001b[2Jway"}]}'
 with Misbehaving(good, everywhere(answer(401, no, {"WWW-Authenticate": 'Basic realm="x"'}))) as registry:
     told("401", registry.ref, registry.host, "log in (docker login")
@@ -147,8 +156,8 @@ with Misbehaving(good, everywhere(answer(403, no))) as registry:
     told("403", registry.ref, "403", "DENIED: no?[2Jway", "log in")
 with Misbehaving(good, everywhere(answer(404))) as registry:
     told("404", registry.ref, "404", "check name and tag")
-with Misbehaving(good, everywhere(answer(401, no, {"WWW-Authenticate": 'Bearer realm="http://example.invalid/t"'}))) as \
-        registry:
+elsewhere = {"WWW-Authenticate": 'Bearer realm="http://example.invalid/t"'}
+with Misbehaving(good, everywhere(answer(401, no, elsewhere))) as registry:
     told("token service without TLS", registry.ref, "example.invalid", "plain HTTP", "image.insecure_registries")
 with Misbehaving(good, everywhere(answer(503))) as registry:
     told("503", registry.ref, "503", "try later", "tried 6 times", within=40)
@@ -276,10 +285,11 @@ def grant(handler):
 
 with Server(grant) as service, Misbehaving(good, wants_token(service)) as registry:
     mended("refresh token", registry, rootfs, DOCKER_CONFIG=identity(registry))
-    check(forms == ["grant_type=refresh_token&client_id=vhive&refresh_token=%s&service=s&scope=repository%%3Aimage%%3Apull"
-                    % SECRET], "form: %s" % forms)
+    check(forms == ["grant_type=refresh_token&client_id=vhive&refresh_token=%s&service=s&"
+                    "scope=repository%%3Aimage%%3Apull" % SECRET], "form: %s" % forms)
 forms.clear()
-with Server(grant) as thief, Server(lambda h: send(h, 307, headers={"Location": "http://%s/" % thief.host})) as service, \
+with Server(grant) as thief, \
+        Server(lambda h: send(h, 307, headers={"Location": "http://%s/" % thief.host})) as service, \
         Misbehaving(good, wants_token(service)) as registry:
     told("redirected login", registry.ref, "redirects a login", DOCKER_CONFIG=identity(registry))
     check(not forms, "the refresh token went to another host: %s" % forms)
@@ -294,8 +304,8 @@ with Misbehaving(good) as registry, Misbehaving(good, layer_of(biggest, answer(2
 # --- the image is the fault
 evil = {
     "a layer that climbs": (Image(tar_of(("../../etc/cron.d/x", b"evil"))), "climbs"),
-    "a layer through a link": (Image(tar_of(("a", b"", tarfile.SYMTYPE, "/etc"), ("a/passwd", b"x"))), "below a file or "
-                               "symlink"),
+    "a layer through a link": (Image(tar_of(("a", b"", tarfile.SYMTYPE, "/etc"), ("a/passwd", b"x"))),
+                               "below a file or symlink"),
     "a hard link out of it": (Image(tar_of(("shadow", b"", tarfile.LNKTYPE, "../../etc/shadow"))), "climbs"),
     "another architecture": (Image(tar_of(("hello", b"x")), arch="riscv64"), "riscv64"),
 }

@@ -102,7 +102,8 @@ static void progress_tells_amount_and_rate_and_keeps_to_its_width(void **state)
         { { "fetch", NULL, 3 << 20, 0 }, 500000000, 80, "fetch  3.0 MiB, 6.0 MiB/s" },
         { { "pull", "1 of 2 layers", 1 << 20, 4 << 20 }, 1000000000, 80,
           "pull  25%  1.0 MiB of 4.0 MiB, 1.0 MiB/s, 3 s left  1 of 2 layers" },
-        { { "pull", NULL, 1 << 20, 76 << 20 }, 1000000000, 80, "pull   1%  1.0 MiB of 76 MiB, 1.0 MiB/s, 1 min 15 s left" },
+        { { "pull", NULL, 1 << 20, 76 << 20 }, 1000000000, 80,
+          "pull   1%  1.0 MiB of 76 MiB, 1.0 MiB/s, 1 min 15 s left" },
         { { "pull", NULL, 1, 7201 }, 1000000000, 80, "pull   0%  1 B of 7.0 KiB, 1 B/s, 2 h left" },
         { { "pull", NULL, 4, 4 }, 1000000000, 80, "pull 100%  4 B of 4 B, 4 B/s" },
         { { "fetch", NULL, 30, 20 }, 0, 80, "fetch 100%  30 B of 20 B" }, /* more than was announced */

@@ -22,7 +22,8 @@ static vh__challenge parsed(const char *text)
 
 static void a_token_service_is_found(void **state)
 {
-    vh__challenge c = parsed("Bearer realm=\"https://auth.example/token?a=\\\"b\",service=\"r.example\",scope=\"x:y,z\"");
+    vh__challenge c = parsed("Bearer realm=\"https://auth.example/token?a=\\\"b\",service=\"r.example\","
+                             "scope=\"x:y,z\"");
 
     (void)state;
     assert_int_equal(c.kind, VH_CHALLENGE_BEARER);
