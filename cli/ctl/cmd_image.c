@@ -201,7 +201,7 @@ const cli_command ctl_cmd_image_pull = {
                "  oci:DIR[:TAG]                                an OCI image layout\n"
                "  docker-archive:FILE[:NAME:TAG]               what docker save writes\n"
                "What is stored already is not fetched again. Logins are those of docker login and skopeo login\n"
-               "(image.auth_file); mirrors, certificates and plain HTTP are settings too: see image in config dump.\n",
+               "(image.auth_file); mirrors, certificates and plain HTTP are settings too: vhive-ctl help config\n",
     .examples = "  vhive-ctl image pull docker.io/library/busybox\n"
                 "  vhive-ctl image pull docker://localhost:5000/hello:v1 -o json\n",
     .run = run_pull,

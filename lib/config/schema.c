@@ -42,7 +42,7 @@ const vh_config_key vh__config_keys[VH_CONFIG_KEYS] = {
     { "timeout.hello", VH_CONFIG_DURATION, "20s", 100, 3600 * SEC, NULL, "guest agent's first word after a boot" },
     { "timeout.ready", VH_CONFIG_DURATION, "60s", 100, 3600 * SEC, NULL, "function opening its port" },
     { "timeout.boot", VH_CONFIG_DURATION, "120s", 100, 3600 * SEC, NULL, "whole start of a function" },
-    { "timeout.pull", VH_CONFIG_DURATION, "30m", 100, 24 * 3600 * SEC, NULL, "image pull" },
+    { "timeout.pull", VH_CONFIG_DURATION, "30m", 100, 24 * 3600 * SEC, NULL, "image pull, each image" },
     { "timeout.restore", VH_CONFIG_DURATION, "30s", 100, 3600 * SEC, NULL, "restore of a snapshot" },
     { "timeout.invoke", VH_CONFIG_DURATION, "30s", 1, 24 * 3600 * SEC, NULL, "answer of a function that is called" },
     { "timeout.stop", VH_CONFIG_DURATION, "10s", 0, 3600 * SEC, NULL, "function ending after its stop signal" },

@@ -11,6 +11,7 @@
 #include "auto.h"
 #include "fd.h"
 #include "path.h"
+#include "space.h"
 
 enum { BLOCK = 512, CHUNK = 1 << 17, LINKS_MAX = 4, NAME_MAX_BYTES = 1024 };
 
@@ -71,8 +72,8 @@ static int spool_file(const char *dir, int *fd, vh_error *err)
     return 0;
 }
 
-/* Copies what |a| unpacks to |to|, at most |max| bytes. */
-static int unpack(struct archive *a, int to, uint64_t max, const vh__wait *w, vh_error *err)
+/* Copies what |a| unpacks to the file |to| in |dir|, at most |max| bytes. */
+static int unpack(struct archive *a, int to, const char *dir, uint64_t max, const vh__wait *w, vh_error *err)
 {
     const void *bytes;
     la_int64_t off;
@@ -89,7 +90,7 @@ static int unpack(struct archive *a, int to, uint64_t max, const vh__wait *w, vh
         if (rc == 0)
             rc = vh__fd_pwrite_full(to, bytes, n, at, "spool file", err);
         if (rc)
-            return rc;
+            return vh__space_error(dir, at + n, rc, err); /* of what it takes, so much is known */
         at += n;
     }
     return more == ARCHIVE_EOF ? 0 : not_tar(a, err);
@@ -113,7 +114,7 @@ static int unpack_if_need_be(int *fd, const char *spool, uint64_t max, const vh_
         return 0;
     rc = spool_file(spool, &plain, err);
     if (rc == 0)
-        rc = unpack(a, plain, max, w, err);
+        rc = unpack(a, plain, spool, max, w, err);
     if (rc)
         return rc;
     vh__fd_close(fd);

@@ -202,9 +202,10 @@ static int attempt(void *arg)
 {
     fixture *f = arg;
     vh__fetch *fetch = NULL;
-    int fd = -1, rc = vh__fetch_start(&f->job, &f->wait, &fetch, NULL);
+    int fd = -1, rc;
 
     f->n = 0;
+    rc = vh__fetch_start(&f->job, &f->wait, &fetch, NULL);
     for (size_t i = f->job.n; rc == 0 && i > 0; i--) {
         rc = vh__fetch_open(fetch, i - 1, &f->wait, &fd, NULL);
         vh__fd_close(&fd);
