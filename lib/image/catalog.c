@@ -115,11 +115,22 @@ static int find_known(const vh_images *images, const vh__source *s, char *digest
     return vh__known_get(images, s->ref, digest, err);
 }
 
+/* A damaged image is made anew by whoever opens its reference, which takes the registry. */
+static bool is_whole(const vh_images *images, const char *digest)
+{
+    vh_image image = { .lock = -1 };
+    int rc = vh__image_load(images, digest, &image, NULL);
+
+    if (rc == 0)
+        vh__image_unload(&image);
+    return rc == 0;
+}
+
 /* 1: the stored image |digest| will do; 0: |*manifest| is to be opened; or an error. */
 static int ask_registry(const vh_images *images, vh__source *s, const vh__wait *w, char *digest,
                         vh__oci_descriptor *manifest, vh_error *err)
 {
-    bool sure = false, known = find_known(images, s, digest, &sure, NULL) == 0;
+    bool sure = false, known = find_known(images, s, digest, &sure, NULL) == 0 && is_whole(images, digest);
     vh__wait little = vh__wait_within(w, ASK_MS);
     vh_error why = { 0 };
     int rc;

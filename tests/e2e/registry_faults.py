@@ -122,7 +122,10 @@ with Misbehaving(good) as registry:
     check(done.returncode == 0 and later == [("manifests", "v1")], "what is stored was asked for again: %s" % later)
     done, _, _ = pull(registry.ref.replace(":v1", "@" + good.digest), state=state)
     check(done.returncode == 0 and len(registry.asked) == before + 1, "a stored digest was asked about")
-    print("what is stored is not fetched again")
+    os.truncate(os.path.join(state, "images", good.digest[7:], "rootfs.squashfs"), 100)
+    done, _, _ = pull(registry.ref.replace(":v1", "@" + good.digest), state=state)
+    check(done.returncode == 0 and len(registry.asked) > before + 3, "a damaged image was not made anew: " + done.stderr)
+    print("what is stored is not fetched again, unless it is damaged")
 
 # --- it cannot, or will not, answer
 told("down", "docker://127.0.0.1:1/image:v1", "127.0.0.1:1", "Connection refused")
