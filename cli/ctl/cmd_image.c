@@ -149,7 +149,7 @@ static int pull_one(cli *c, const char *ref, void *arg, vh_error *err)
     if (rc)
         return rc;
     add_detail(&job->rows, vh_image_info_get(image));
-    if (c->format == CLI_TABLE) { /* at once: the next one may take long */
+    if (c->format != CLI_JSON) { /* at once: the next one may take long */
         cli_console_hold(&c->console);
         puts(vh_image_digest(image));
         fflush(stdout);
@@ -164,7 +164,7 @@ static int pull_all(cli *c, vh_images *images, vh_error *err)
     pull_job job = { .images = images, .rows = { .columns = detail_columns, .ncolumns = COUNT(detail_columns) } };
     int rc = cli_each_operand(c, pull_one, &job, err), printed = 0;
 
-    if (c->format != CLI_TABLE)
+    if (c->format == CLI_JSON)
         printed = cli_rows_print(&job.rows, stdout, c->format, rc ? NULL : err);
     cli_rows_fini(&job.rows);
     return rc ? rc : printed;
@@ -205,6 +205,7 @@ const cli_command ctl_cmd_image_pull = {
     .examples = "  vhive-ctl image pull docker.io/library/busybox\n"
                 "  vhive-ctl image pull docker://localhost:5000/hello:v1 -o json\n",
     .run = run_pull,
+    .complete = ctl_complete_image,
 };
 
 const cli_command ctl_cmd_image_ls = {
