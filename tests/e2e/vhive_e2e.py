@@ -143,38 +143,23 @@ def snapshot_dir():
     return os.path.join(root, found[0])
 
 
-class Run:
-    """`vhive-ctl run` in the background: a context manager that ends it by SIGTERM."""
+class Background:
+    """vhive-ctl in the background, with all that it prints in a file."""
 
-    def __init__(self, name, engine, *more):
+    def __init__(self, *args, env=None):
         self.log = open(os.path.join(SCRATCH, "run-%d.log" % time.monotonic_ns()), "w+")
-        self.process = subprocess.Popen([CTL, "run", image(name), "--engine", engine, *more], stdin=subprocess.DEVNULL,
-                                        stdout=self.log, stderr=subprocess.STDOUT)
-        self.address = None
-
-    def __enter__(self):
-        self.wait_ready()
-        return self
-
-    def __exit__(self, *_):
-        self.end()
+        self.process = subprocess.Popen([CTL, *args], stdin=subprocess.DEVNULL, stdout=self.log,
+                                        stderr=subprocess.STDOUT, env=env)
 
     def text(self):
         with open(self.log.name, errors="replace") as f:
             return f.read()
 
-    def wait_ready(self, seconds=60):
-        """Waits for the line that tells the address."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            found = re.search(r"^ready: (\S+:\d+)$", self.text(), re.M)
-            if found:
-                self.address = found.group(1)
-                return self.address
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.02)
-        fail("not ready: exit code %s\n%s" % (self.process.poll(), self.text()))
+    def victim(self, name):
+        """Process id of the program |name| (its beginning) of this command, None if it does not run."""
+        if name == "vhive-ctl":
+            return self.process.pid
+        return next((p for p in children(self.process.pid) if command_of(p).startswith(name)), None)
 
     def end(self, sig=signal.SIGTERM, seconds=20):
         """Ends it and gives its exit code."""
@@ -187,6 +172,38 @@ class Run:
             fail("did not end within %d s\n%s" % (seconds, self.text()))
         finally:
             self.log.close()
+
+
+class Run(Background):
+    """`vhive-ctl run` in the background: a context manager that ends it by SIGTERM. |what| is the name of an example
+    function, or the reference of an image."""
+
+    def __init__(self, what, engine, *more, env=None):
+        super().__init__("run", image(what), "--engine", engine, *more, env=env)
+        self.address = None
+
+    def __enter__(self):
+        self.wait_ready()
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+    def is_ready(self):
+        found = re.search(r"^ready: (\S+:\d+)$", self.text(), re.M)
+        self.address = found.group(1) if found else None
+        return found is not None
+
+    def wait_ready(self, seconds=60):
+        """Waits for the line that tells the address."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.is_ready():
+                return self.address
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.02)
+        fail("not ready: exit code %s\n%s" % (self.process.poll(), self.text()))
 
     def get(self, path, data=None, timeout=20):
         """Body of an HTTP request to the function."""
