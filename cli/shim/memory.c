@@ -73,15 +73,12 @@ static int start_pager(struct shim *s, const vh__wait *w, const vh__shim_bind *b
 
 static int spawn_uffd(struct shim *s, const vh__vmm_ops *ops, vh__vmm_config *c, vh_error *err)
 {
-    vh_auto_fd int dev = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+    vh_auto_fd int dev = -1;
     vh_auto_fd int theirs = -1; /* closed when it has its copy, so that a VMM that dies closes the pair */
-    int pair[2];
+    int pair[2], rc = vh__uffd_device_open(&dev, err);
 
-    if (dev < 0)
-        return vh_error_set(err, VH_EMISSING,
-                            "/dev/userfaultfd: %s; engines uffd and reap need Linux 6.1 or newer and root, engine file "
-                            "does not",
-                            strerror(errno));
+    if (rc)
+        return rc;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return vh_error_set(err, -errno, "userfaultfd handshake: socket pair");
     s->uffd_sock = pair[0];

@@ -35,7 +35,7 @@ typedef struct vh_vm vh_vm;
 
 /** How a VM comes up. */
 typedef enum vh_engine {
-    VH_ENGINE_AUTO = 0, /**< reap if a working set is recorded, else record one; boots and saves first if need be */
+    VH_ENGINE_AUTO = 0, /**< reap, or file where page faults cannot be served; boots when a snapshot does not restore */
     VH_ENGINE_BOOT,     /**< boots, whatever snapshots there are */
     VH_ENGINE_FILE,     /**< restores; the VMM maps the memory file */
     VH_ENGINE_UFFD,     /**< restores; each page is installed when it is first touched */
@@ -77,7 +77,9 @@ typedef struct vh_run_options {
 
 /**
  * Starts a function and returns once it is ready to be connected to. Restoring engines without a snapshot boot, save
- * one and then restore it, saying so in the log. Strings are copied. On success the caller owns |*vm|.
+ * one and then restore it, saying so in the log. With engine auto a snapshot that turns out to be damaged, or whose guest
+ * does not come back, is set aside ("bad-ID" in listings) and the function booted; a named engine fails instead.
+ * Strings are copied. On success the caller owns |*vm|.
  * Default deadline: the configured boot deadline.
  * Errors: VH_EIMAGE, VH_EMISSING (a program, device or privilege is missing), VH_EGUEST (the function ended or did
  * not open its port: its last lines are in the message), VH_EVMM, VH_ECORRUPT, VH_ETIMEDOUT, VH_ECANCELED. On error

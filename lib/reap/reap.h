@@ -73,6 +73,14 @@ bool vh__regions_find(const vh__regions *r, uint64_t address, vh__page *page);
  */
 bool vh__regions_address(const vh__regions *r, uint64_t offset, uint64_t *address, uint64_t *run);
 
+/* ---- the kernel's side ---- */
+
+/**
+ * Opens /dev/userfaultfd, which a VMM makes its userfaultfd from, and sees that it gives one. The caller owns |*fd|.
+ * VH_EMISSING with cause and remedy.
+ */
+VH_MUST_CHECK int vh__uffd_device_open(int *fd, vh_error *err);
+
 /* ---- handshake: Firecracker's, spoken by uffd-preload.so too ---- */
 
 /** Longest accepted payload. */

@@ -1,8 +1,26 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/userfaultfd.h>
+#include <string.h>
 #include <sys/ioctl.h>
 
+#include "fd.h"
 #include "reap_priv.h"
+
+/* A device that can be opened may still refuse, or be something else under that name. */
+int vh__uffd_device_open(int *fd, vh_error *err)
+{
+    vh_auto_fd int device = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+    vh_auto_fd int made = device < 0 ? -1 : ioctl(device, USERFAULTFD_IOC_NEW, O_CLOEXEC);
+
+    if (made < 0)
+        return vh_error_set(err, VH_EMISSING,
+                            "/dev/userfaultfd: %s; engines uffd and reap need it, with Linux 6.1 or newer and root; engine "
+                            "file does not",
+                            strerror(errno));
+    *fd = vh_steal_fd(&device);
+    return 0;
+}
 
 /* |placed| is what the kernel left in the structure: bytes, or a negative errno that it also returned. */
 static vh__uffd_result result(int rc, int64_t placed, uint64_t len, uint64_t *done)

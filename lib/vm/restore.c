@@ -61,6 +61,7 @@ static void undo_machine(void *ctx)
 
     if (vm->shell)
         vh__vm_release(vm);
+    vm->shell_lost = vm->shell;
     vm->shell = false;
 }
 
@@ -83,6 +84,7 @@ static void undo_open(void *ctx)
 
     vh__snapshot_close(vm->snap);
     vm->snap = NULL;
+    vm->replay = vm->recording = false;
 }
 
 static cJSON *fetch_request(const vh_vm *vm)
@@ -137,9 +139,13 @@ static int step_spawn(void *ctx, const vh__wait *w, vh_error *err)
     return vh__vm_spawn(ctx, w, serves_faults(ctx) ? VH_VMM_MEMORY_UFFD : VH_VMM_MEMORY_PRIVATE, err);
 }
 
+/* A shell has what takes time behind it: one that is not bound by then hangs. */
+#define SHELL_BIND_MS 3000
+
 static int step_bind(void *ctx, const vh__wait *w, vh_error *err)
 {
     vh_vm *vm = ctx;
+    vh__wait soon = vm->shell ? vh__wait_within(w, SHELL_BIND_MS) : *w;
     const char *path = vh_image_rootfs_path(vm->spec.image);
     vh_auto_fd int rootfs = open(path, O_RDONLY | O_CLOEXEC);
     vh__shim_bind b = { .snapshot = vh__snapshot_ws_owner(vm->snap), .record = vm->recording, .replay = vm->replay };
@@ -150,7 +156,7 @@ static int step_bind(void *ctx, const vh__wait *w, vh_error *err)
                           { "stderr", vm->output.write_fd[1] } };
 
     if (rc == 0)
-        rc = vh__client_call(&vm->client, w, vh__shim_bind_encode(&b), fds, VH_ARRAY_LEN(fds), NULL, NULL, err);
+        rc = vh__client_call(&vm->client, &soon, vh__shim_bind_encode(&b), fds, VH_ARRAY_LEN(fds), NULL, NULL, err);
     if (rc == 0)
         vh__output_given(&vm->output);
     return rc;
@@ -160,8 +166,10 @@ static int step_load(void *ctx, const vh__wait *w, vh_error *err)
 {
     vh_vm *vm = ctx;
     vh__shim_fd fd = { "vmstate", vh__snapshot_vmstate_fd(vm->snap) };
-    int rc = vh__client_call(&vm->client, w, vh__client_request("load"), &fd, 1, NULL, NULL, err);
+    int rc;
 
+    vm->loading = true;
+    rc = vh__client_call(&vm->client, w, vh__client_request("load"), &fd, 1, NULL, NULL, err);
     return rc == VH_EVMM ? vh_error_wrap(err, rc,
                                          "snapshot %s does not load (vhive-ctl snapshot rm %s makes room for a new one)",
                                          vh__snapshot_id(vm->snap), vh__snapshot_id(vm->snap))
@@ -232,8 +240,30 @@ static const vh__step restore_steps[] = {
     { .id = "agent-ping", .run = step_agent },
 };
 
-int vh__vm_restore(vh_vm *vm, const vh__wait *w, vh_error *err)
+static int restore_once(vh_vm *vm, const vh__wait *w, vh_error *err)
 {
     vm->restore_wait = *w;
+    vm->loading = vm->shell_lost = false;
     return vh__flow_run(restore_steps, VH_ARRAY_LEN(restore_steps), vm, &vm->restore_wait, &vm->phases, err);
+}
+
+/* Whether it failed by a shell that died or hung as it waited, for which the snapshot can do nothing. */
+static bool was_bad_shell(const vh_vm *vm, int rc, const vh__wait *w)
+{
+    return vm->shell_lost && !vm->loading && (rc == VH_EVMM || (rc == VH_ETIMEDOUT && vh__wait_left_ms(w) > 0));
+}
+
+/* Ends: each time another shell is used up. */
+int vh__vm_restore(vh_vm *vm, const vh__wait *w, vh_error *err)
+{
+    vh_error why = { 0 };
+    int rc = restore_once(vm, w, &why);
+
+    while (was_bad_shell(vm, rc, w)) {
+        vh__log(vm->vms->o.env, VH_LOG_WARN, "vm", vm->id, "a waiting VMM was of no use; another is used: %s", why.msg);
+        rc = restore_once(vm, w, &why);
+    }
+    if (rc && err)
+        *err = why;
+    return rc;
 }

@@ -6,6 +6,7 @@
 #include "auto.h"
 #include "clock.h"
 #include "log.h"
+#include "reap.h"
 #include "vm_priv.h"
 
 /* Boots and saves. Another process may have been quicker: its snapshot is as good. */
@@ -28,10 +29,55 @@ static int label(vh_vm *vm, vh_error *err)
     return vm->o.label ? vh_snapshots_label(vm->vms->o.snapshots, vm->snapshot_id, vm->o.label, err) : 0;
 }
 
+/* The engine that restores. Auto is reap where page faults can be served. */
+static vh_engine choose_engine(const vh_vm *vm)
+{
+    vh_auto_fd int device = -1;
+    vh_error why = { 0 };
+
+    if (vm->o.engine != VH_ENGINE_AUTO)
+        return vm->o.engine;
+    if (vh__uffd_device_open(&device, &why) == 0)
+        return VH_ENGINE_REAP;
+    vh__log(vm->vms->o.env, VH_LOG_WARN, "vm", vm->id, "engine file is used, since reap cannot be: %s", why.msg);
+    return VH_ENGINE_FILE;
+}
+
+/* The id of the snapshot of |vm|'s key, whether there is one or not: the key's first digits. */
+static void name_snapshot(vh_vm *vm)
+{
+    snprintf(vm->snapshot_id, sizeof(vm->snapshot_id), "%.20s", vm->spec.key + strlen("sha256:"));
+}
+
+/* Whether it is the snapshot that fails, rather than this machine, or the caller's patience. */
+static bool is_spoiled(const vh_vm *vm, int rc, const vh__wait *w)
+{
+    if (!vm->spec.identity)
+        return false;
+    if (rc == VH_ECORRUPT || rc == VH_EUNSUPPORTED)
+        return true;
+    return vm->loading && (rc == VH_EVMM || rc == VH_EGUEST || rc == VH_EPROTOCOL ||
+                           (rc == VH_ETIMEDOUT && vh__wait_left_ms(w) > 0));
+}
+
+/* Sets the snapshot aside, so that the next run makes another. */
+static int boot_instead(vh_vm *vm, const vh_error *spoiled, const vh__wait *w, vh_error *err)
+{
+    vh_error why = { 0 };
+
+    name_snapshot(vm);
+    if (vh__snapshot_quarantine(vm->vms->o.snapshots, vm->snapshot_id, spoiled->msg, &why))
+        vh__log(vm->vms->o.env, VH_LOG_WARN, "vm", vm->id, "snapshot %s does not restore (%s) and stays: %s",
+                vm->snapshot_id, spoiled->msg, why.msg);
+    vh__log(vm->vms->o.env, VH_LOG_WARN, "vm", vm->id, "booting %s instead of restoring it", vm->o.image);
+    vm->snapshot_id[0] = '\0';
+    return vh__vm_boot(vm, w, err);
+}
+
 /* Restores the snapshot of |vm|'s key, making it first if there is none. */
 static int restore(vh_vm *vm, const vh__wait *w, vh_error *err)
 {
-    vh_engine wanted = vm->o.engine == VH_ENGINE_AUTO ? VH_ENGINE_REAP : vm->o.engine;
+    vh_engine wanted = choose_engine(vm);
     vh_error why = { 0 };
     int rc;
 
@@ -41,11 +87,13 @@ static int restore(vh_vm *vm, const vh__wait *w, vh_error *err)
         vh__log(vm->vms->o.env, VH_LOG_INFO, "vm", vm->id,
                 "no snapshot of %s yet: booting it, saving one, then restoring that", vm->o.image);
         rc = make_snapshot(vm, w, err);
+        if (rc)
+            return rc;
         vm->engine = wanted;
-        if (rc == 0)
-            rc = vh__vm_restore(vm, w, err);
-        return rc ? rc : label(vm, err); /* it may be another run's, which was quicker */
+        rc = vh__vm_restore(vm, w, &why); /* it may be another run's, which was quicker */
     }
+    if (rc && vm->o.engine == VH_ENGINE_AUTO && is_spoiled(vm, rc, w))
+        return boot_instead(vm, &why, w, err);
     if (rc && err)
         *err = why;
     return rc ? rc : label(vm, err);
@@ -86,8 +134,7 @@ static int find_snapshot(vh_vm *vm, vh_error *err)
     vh__snapshot *snap;
     int rc = vh__snapshot_open(vm->vms->o.snapshots, vm->spec.key, &snap, err);
 
-    /* of a damaged one too: the id is the key's first digits */
-    snprintf(vm->snapshot_id, sizeof(vm->snapshot_id), "%.20s", vm->spec.key + strlen("sha256:"));
+    name_snapshot(vm); /* of a damaged one too */
     if (rc == 0)
         vh__snapshot_close(snap);
     return rc;

@@ -71,6 +71,8 @@ struct vh_vm {
     vh__snapshot *snap;
     bool shell;             /* it was spawned ahead */
     bool saving;            /* it boots to be saved */
+    bool shell_lost;        /* that was of no use: the restore was undone */
+    bool loading;           /* the restore under way came to the snapshot's content */
     bool replay, recording; /* engine reap: a working set is there; is being recorded */
     vh_phases phases;
     vh__wait restore_wait; /* bounds of the restore under way */
