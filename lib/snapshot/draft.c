@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/statvfs.h>
 
 #include "catalogue_priv.h"
 #include "chunks_priv.h"
@@ -144,6 +145,18 @@ static int explain(const vh__snapshot_draft *d, int rc, vh_error *err)
         return rc;
     return vh_error_wrap(err, rc, "save snapshot %s: no room below %s (`vhive-ctl snapshot ls` and `rm` make some)", d->id,
                          d->s->path);
+}
+
+/* More than a VMM's state, without the memory, has ever taken. */
+#define VMSTATE_ROOM (1U << 20)
+
+int vh__snapshot_draft_explain(const vh__snapshot_draft *draft, int rc, vh_error *err)
+{
+    struct statvfs fs;
+
+    if (rc == VH_EVMM && fstatvfs(draft->dir_fd, &fs) == 0 && fs.f_bavail * fs.f_frsize < VMSTATE_ROOM)
+        rc = -ENOSPC;
+    return explain(draft, rc, err);
 }
 
 /* Writes what is not zero of a chunk, in runs of pages, and has it on its way to the disk. */

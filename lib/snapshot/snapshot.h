@@ -57,6 +57,12 @@ VH_MUST_CHECK int vh__snapshot_draft_begin(vh_snapshots *s, const cJSON *identit
 int vh__snapshot_draft_vmstate_fd(const vh__snapshot_draft *draft);
 
 /**
+ * Explains why a VMM did not write its state: |rc| and |err| are what it said. Where there is no room for one, that and
+ * the remedy are put in front, and the code is -ENOSPC, which a VMM cannot tell. Returns the code.
+ */
+VH_MUST_CHECK int vh__snapshot_draft_explain(const vh__snapshot_draft *draft, int rc, vh_error *err);
+
+/**
  * Copies guest memory, the first |size| bytes of |memfd| (borrowed; nobody may write it meanwhile), into the memory
  * file: data extents only, pages of zeros left out; holes in |memfd| stay holes. Digests are made on the way.
  * Writing to disk is begun but not waited for. |size| is a multiple of 4096, at most VH_SNAPSHOT_MEMORY_MAX.

@@ -100,7 +100,7 @@ static int save_state(void *ctx, const vh__wait *w, vh_error *err)
     s->paused_ns = vh__clock_mono_ns();
     rc = vh__client_call(&s->vm->client, w, vh__client_request("save"), &fd, 1, NULL, &answer, err);
     if (rc)
-        return rc;
+        return vh__snapshot_draft_explain(s->draft, rc, err);
     s->memfd = vh__shim_take_fd(&answer, "memory");
     vh__shim_message_fini(&answer);
     return s->memfd >= 0 ? 0 : vh_error_set(err, VH_EPROTOCOL, "the shim gave no memory");
