@@ -105,7 +105,7 @@ int ctl_with_snapshots(cli *c, int (*use)(cli *c, vh_snapshots *snapshots, void 
     return rc;
 }
 
-/* A listing: its rows, and ids of snapshots that no run restores any more, joined by spaces. */
+/* A listing: its rows, and ids of snapshots that no run restores any more, each between spaces. */
 struct listing {
     cli_rows rows;
     char *stale;
@@ -116,14 +116,16 @@ struct listing {
 static void note_stale(const vh_snapshot_info *info, const char *why, void *arg)
 {
     (void)why;
-    fprintf(((struct listing *)arg)->f, "%s ", info->id);
+    fprintf(((struct listing *)arg)->f, " %s ", info->id);
 }
 
 static bool add_row(const vh_snapshot_info *info, void *arg)
 {
     struct listing *l = arg;
+    char id[VH_SNAPSHOT_ID + 2];
 
-    add_summary(&l->rows, info, strstr(l->stale, info->id) ? "stale" : NULL);
+    snprintf(id, sizeof(id), " %s ", info->id); /* whole: one that was set aside is "bad-" and the id of its successor */
+    add_summary(&l->rows, info, strstr(l->stale, id) ? "stale" : NULL);
     return true;
 }
 
