@@ -92,6 +92,9 @@ static int call(cli *c, const cli_command *command, vh_error *err)
     if ((rc == -EACCES || rc == -EPERM) && geteuid() != 0)
         strncat(err->msg, "; start it with sudo, or choose a --state-dir of your own",
                 sizeof(err->msg) - strlen(err->msg) - 1);
+    if (rc == -EROFS)
+        strncat(err->msg, "; name a --state-dir and a --run-dir that can be written to",
+                sizeof(err->msg) - strlen(err->msg) - 1);
     return rc;
 }
 

@@ -90,14 +90,13 @@ int vh__apt_download(vh__guest *g, const char *to, const vh__wait *w, char **deb
     vh_auto_free char *package = NULL;
     vh_auto_buf vh__buf out = { 0 };
     int rc = resolve(g->package, w, &package, err);
+    /* apt's own user could not write into a folder of ours; apt then says so and downloads as root anyway */
+    const char *argv[] = { "/usr/bin/env", "LC_ALL=C", "apt-get", "-q", "-o", "APT::Sandbox::User=root",
+                           "download", package, NULL };
 
-    if (rc == 0) {
-        /* apt's own user could not write into a folder of ours; apt then says so and downloads as root anyway */
-        const char *argv[] = { "/usr/bin/env", "LC_ALL=C", "apt-get", "-q", "-o", "APT::Sandbox::User=root",
-                               "download", package, NULL };
-
-        vh__progress(g->env, "kernel", package, 0, 0);
-        rc = vh__run_program(argv, to, w, OUTPUT_MAX, &out, err);
-    }
+    if (rc)
+        return vh_error_wrap(err, rc, "apt finds no package %s (`apt-get update` renews its lists)", g->package);
+    vh__progress(g->env, "kernel", package, 0, 0);
+    rc = vh__run_program(argv, to, w, OUTPUT_MAX, &out, err);
     return rc ? rc : find_file(to, deb, err);
 }

@@ -125,7 +125,7 @@ static int download(vh__guest *g, const vh__wait *w, vh_error *err)
     if (rc == 0 && (rc = vh__apt_download(g, to, w, &deb, err)) != 0)
         rc = vh_error_wrap(err, rc,
                            "no guest kernel, and downloading one failed (without network put a linux-image-*.deb "
-                           "into %s, or name a kernel)",
+                           "into %s, or set guest.kernel)",
                            g->dir);
     if (rc == 0)
         rc = vh__kernel_unpack(g, deb, w, err);

@@ -99,7 +99,7 @@ static int begin_lowest(vh__net_lease *l, const vh__wait *w, vh_error *err)
     }
     return vh_error_set(err, VH_ELIMIT,
                         "network lease: all %u addresses of the pool are taken: stop some VMs or "
-                        "configure a larger pool",
+                        "configure a larger pool (net.pool)",
                         l->net->pairs - 1);
 }
 
