@@ -47,7 +47,7 @@ def stale_leases():
     for name in os.listdir(LEASES) if os.path.isdir(LEASES) else []:
         try:
             with open(os.path.join(LEASES, name), "r+b") as f:
-                lock = fcntl.fcntl(f, 36, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))  # F_OFD_GETLK
+                lock = fcntl.fcntl(f, fcntl.F_OFD_GETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
         except OSError:
             continue  # it has been given back
         if name.isdigit() and struct.unpack_from("h", lock)[0] == fcntl.F_UNLCK:
