@@ -55,6 +55,16 @@ bool vh__pager_may_retry(vh__pager *p, int64_t *stall_ns)
     return false;
 }
 
+void vh__pager_record(vh__pager *p, uint64_t number)
+{
+    if (!vh__bits_set(p->demanded, number))
+        return;
+    pthread_mutex_lock(&p->lock);
+    if (p->record)
+        p->record[p->nrecord++] = (uint32_t)number;
+    pthread_mutex_unlock(&p->lock);
+}
+
 /* ---- life ---- */
 
 static int check_options(const vh__pager_options *o, vh__regions *r, vh_error *err)

@@ -84,13 +84,24 @@ static int install_span(vh__pager *p, struct span s, vh_error *err)
     return 0;
 }
 
-/* Run after run in the order in which they are needed, each as soon as its data is there. */
-static int install_runs(vh__pager *p, const vh__ws_index *x, const vh__wait *w, vh_error *err)
+/* The first |n| runs count as demanded: an installation that ends half-way leaves a recording that is whole. */
+static void record_runs(vh__pager *p, const vh__ws_index *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (uint32_t k = 0; k < x->runs[i].count; k++)
+            vh__pager_record(p, (uint64_t)x->runs[i].page + k);
+}
+
+/*
+ * Run after run in the order in which they are needed, each as soon as its data is there. |*done| of them are in place,
+ * also when it fails.
+ */
+static int install_runs(vh__pager *p, const vh__ws_index *x, const vh__wait *w, size_t *done, vh_error *err)
 {
     const char *data = vh__ws_fetch_data(p->fetch);
     size_t used = 0;
 
-    for (size_t i = 0; i < x->n; i++) {
+    for (size_t i = 0; i < x->n; i++, ++*done) {
         const vh__ws_run *r = &x->runs[i];
         uint64_t bytes = (uint64_t)r->count * x->page_size;
         struct span s = { .offset = (uint64_t)r->page * x->page_size, .left = bytes,
@@ -122,6 +133,7 @@ static int install(vh__pager *p, vh_error *err)
     vh__wait until_stopped = { .deadline_ns = INT64_MAX, .cancel = p->stop };
     int rc = vh__ws_fetch_await(p->fetch, 0, &until_stopped, err);
     const vh__ws_index *x = vh__ws_fetch_index(p->fetch);
+    size_t done = 0;
 
     if (rc)
         return rc;
@@ -130,11 +142,13 @@ static int install(vh__pager *p, vh_error *err)
                             (unsigned long long)x->memory_size, x->page_size);
     note_working_set(p, x);
     atomic_store(&p->install_start_ns, vh__clock_mono_ns());
-    rc = install_runs(p, x, &until_stopped, err);
+    rc = install_runs(p, x, &until_stopped, &done, err);
     if (rc == 0)
         rc = vh__ws_fetch_join(p->fetch, &until_stopped, err);
     atomic_store(&p->install_end_ns, vh__clock_mono_ns());
-    if (rc == 0)
+    if (rc)
+        record_runs(p, x, done);
+    else
         vh__ws_fetch_drop_data(p->fetch);
     return rc;
 }

@@ -21,7 +21,7 @@
 enum { PAGER_MESSAGES = 64 /* per read */, PAGER_STALL_MS = 10000 /* of EAGAIN alone,
       then it is a failure */ };
 
-/* One bit per page of the memory. Set by one thread each, read by any. */
+/* One bit per page of the memory. Any thread. */
 typedef _Atomic uint64_t vh__bits;
 
 static inline bool vh__bits_test(const vh__bits *bits, uint64_t n)
@@ -58,7 +58,7 @@ struct vh__pager {
 
     pthread_rwlock_t removal; /* see above */
     vh__bits *removed;  /* given back by the target: zero ever after */
-    vh__bits *demanded; /* RECORD, REPLAY: served by the fault thread */
+    vh__bits *demanded; /* RECORD, REPLAY: served by the fault thread, or installed before the installer failed */
     vh__bits *in_ws;    /* REPLAY */
 
     pthread_mutex_t lock; /* of the next five */
@@ -105,6 +105,9 @@ void vh__pager_fail(vh__pager *p, const vh_error *why);
  * failed, once there was nothing but EAGAIN for PAGER_STALL_MS.
  */
 bool vh__pager_may_retry(vh__pager *p, int64_t *stall_ns);
+
+/** Adds a page to the record, unless it is there already or the record was taken. Not for LAZY. */
+void vh__pager_record(vh__pager *p, uint64_t number);
 
 /** Thread mains; the argument is the pager. */
 void *vh__pager_serve_main(void *arg);

@@ -64,14 +64,8 @@ static bool read_messages(vh__pager *p, size_t *n)
 /* Before the page is placed: whoever was let on by it finds it recorded. */
 static void note_demanded(vh__pager *p, uint64_t number, bool removed)
 {
-    if (p->mode == VH_PAGER_LAZY || removed) /* of a removed page it is not the file's content that is wanted */
-        return;
-    if (!vh__bits_set(p->demanded, number))
-        return;
-    pthread_mutex_lock(&p->lock);
-    if (p->record)
-        p->record[p->nrecord++] = (uint32_t)number;
-    pthread_mutex_unlock(&p->lock);
+    if (p->mode != VH_PAGER_LAZY && !removed) /* of a removed page it is not the file's content that is wanted */
+        vh__pager_record(p, number);
 }
 
 static void note_served(vh__pager *p, bool zero, bool early)

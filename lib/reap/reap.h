@@ -289,7 +289,8 @@ VH_MUST_CHECK int vh__pager_install_wait(vh__pager *p, const vh__wait *w, vh_err
 /**
  * Ends the recording, while serving goes on, and gives the numbers of the pages brought on demand in order of
  * first touch: |*pages| (free()) has |*n| of them. In REPLAY these are the pages demanded beside or before
- * the installation. Any thread. Returns 0; VH_ESTATE  LAZY, or taken before.
+ * the installation, and those installed by one that failed half-way. Any thread. Returns 0; VH_ESTATE  LAZY, or
+ * taken before.
  */
 VH_MUST_CHECK int vh__pager_record_take(vh__pager *p, uint32_t **pages, size_t *n, vh_error *err);
 

@@ -413,6 +413,44 @@ static void a_refused_set_is_made_up_for_by_demand(void **state)
     free(pages);
 }
 
+/* Changes the last byte of the working set's data. */
+static void damage_the_end(struct rig *r)
+{
+    vh_auto_fd int fd = openat(r->dirfd, VH_WS_FILE, O_RDWR | O_CLOEXEC);
+    off_t end = lseek(fd, -1, SEEK_END);
+    unsigned char byte;
+
+    assert_int_equal(pread(fd, &byte, 1, end), 1);
+    byte ^= 1;
+    assert_int_equal(pwrite(fd, &byte, 1, end), 1);
+}
+
+/* What was installed before the damage was met is not demanded any more, and yet belongs to the next working set. */
+static void a_set_damaged_at_its_end_is_recorded_whole(void **state)
+{
+    struct rig *r = *state;
+    bool seen[PAGES] = { false };
+    uint32_t pages[PAGES], *record = NULL;
+    vh_error err = { 0 };
+    size_t n;
+
+    for (uint32_t i = 0; i < PAGES; i++)
+        pages[i] = i;
+    write_set(r, pages, PAGES);
+    damage_the_end(r);
+    start(r, VH_PAGER_REPLAY, start_fetch(r));
+    assert_int_equal(vh__pager_install_wait(r->pager, &r->wait, &err), VH_ECORRUPT);
+    assert_pages(r, pages, PAGES);
+    assert_true(stats(r).installed_pages > 0);
+    assert_ok(vh__pager_record_take(r->pager, &record, &n, &err), err);
+    assert_int_equal(n, PAGES);
+    for (size_t i = 0; i < n; i++)
+        seen[record[i]] = true;
+    for (size_t i = 0; i < PAGES; i++)
+        assert_true(seen[i]);
+    free(record);
+}
+
 static void stopping_is_idempotent_and_ends_an_installation(void **state)
 {
     struct rig *r = *state;
@@ -484,6 +522,7 @@ int main(void)
         with_memory(larger_pages_are_brought_whole),
         with_memory(a_run_across_two_mappings_is_installed),
         with_memory(a_refused_set_is_made_up_for_by_demand),
+        with_memory(a_set_damaged_at_its_end_is_recorded_whole),
         with_memory(stopping_is_idempotent_and_ends_an_installation),
         with_memory(a_short_memory_file_is_refused),
         with_memory(replay_without_a_fetch_is_refused),
