@@ -190,25 +190,28 @@ static int judge(const struct comparison *b, vh_error *err)
                         first->function, first->engine, first->error);
 }
 
-/* Interrupted, it keeps what it has. */
+/* Ended early, it keeps what it has; what has nothing replaces no file. */
 static int finish(struct comparison *b, int rc, vh_error *err)
 {
     vh_error other = { 0 };
     int written;
 
-    if (rc && !cli_interrupt_received())
+    if (b->result.nruns == 0)
         return rc;
     written = write_result(b, &other);
     if (written) {
+        if (rc && rc != VH_ECANCELED)
+            cli_print_error(b->c, err);
         *err = other;
         return written;
     }
-    if (!cli_interrupt_received())
+    if (rc == 0)
         return judge(b, err);
     cli_console_hold(&b->c->console);
-    fprintf(stderr, "vhive-bench: interrupted after %zu of %zu runs, which the result holds\n", b->done, b->total);
+    fprintf(stderr, "vhive-bench: %s after %zu of %zu runs, which the result holds\n",
+            rc == VH_ECANCELED ? "interrupted" : "ended", b->done, b->total);
     cli_console_release(&b->c->console);
-    return 128 + cli_interrupt_received();
+    return rc == VH_ECANCELED && cli_interrupt_received() ? 128 + cli_interrupt_received() : rc;
 }
 
 static int run_cold_start(cli *c, vh_error *err)
@@ -234,7 +237,8 @@ const cli_command bench_cmd_cold_start = {
         "if there is none, and each engine has one run that is not counted; neither is one that records a working set.\n"
         "--drop all needs root outside of containers.\n"
         "\n"
-        "Interrupted, it writes what it has. docs/vhive-bench.md tells what the members of the JSON mean.\n",
+        "Ended early, by a signal or an error, it writes what it has. docs/vhive-bench.md tells what the members of the\n"
+        "JSON mean.\n",
     .examples = "  vhive-bench cold-start --image oci:build/functions/hello\n"
                 "  vhive-bench cold-start --image oci:build/functions/hello --image oci:build/functions/pyaes \\\n"
                 "      --engines boot,file,uffd,reap,warm --iterations 15 --format json --out result.json\n",

@@ -103,6 +103,23 @@ check(1 <= len(rows) < 1000 and all(r["ok"] == "true" and int(r["total_us"]) > 0
 check(sorted(os.listdir(SCRATCH)).count("interrupted.csv") == 1 and
       not [n for n in os.listdir(SCRATCH) if n.startswith("interrupted.csv.")], "left: %s" % os.listdir(SCRATCH))
 
+# so it is when the snapshot cannot be made cold any more
+stored = os.path.join(STATE, "snapshots", [n for n in os.listdir(os.path.join(STATE, "snapshots")) if len(n) == 20][0])
+process = subprocess.Popen([BENCH, "cold-start", *hello, "--engines", "file", "--iterations", "1000", "--format", "csv",
+                            "--out", out], stderr=subprocess.PIPE, text=True)
+for line in process.stderr:
+    if " of 1000: " in line:
+        break
+os.rename(stored, os.path.join(SCRATCH, "aside"))
+open(stored, "w").close()
+rest = process.stderr.read()
+check(process.wait(60) not in (0, 130) and "ended after" in rest and "error: " in rest, "no snapshot: %s" % rest)
+with open(out, newline="") as f:
+    rows = list(csv.DictReader(f))
+check(rows and rows[0]["ok"] == "true" and len(rows) < 1000, "rows: %s" % rows)
+os.unlink(stored)
+os.rename(os.path.join(SCRATCH, "aside"), stored)
+
 # other forms, on standard output
 rows = list(csv.DictReader(io.StringIO(bench_ok("cold-start", *hello, "--engines", "reap", "-n", "1", "--drop", "none",
                                                 "--format", "csv"))))
