@@ -123,11 +123,14 @@ static int measure_once(const bench_lab *lab, const bench_engine *engine, const 
 {
     vh_error why = { 0 };
     vh_vm *vm = NULL;
-    int rc = bench_start(lab, engine, f, run, &vm, NULL, &why);
+    int rc;
 
+    run->recorded = run->figured = false; /* of the attempt before */
+    rc = bench_start(lab, engine, f, run, &vm, NULL, &why);
     if (rc == 0)
         rc = bench_figures(lab, vm, run, &why);
     vh_vm_free(vm); /* killed: how the function ends is not measured */
+    vh_vms_shells_end(vh_host_vms(lab->host)); /* one that this run did not take would quicken the next */
     if (vh_cancel_triggered(lab->cancel))
         return vh_error_set(err, VH_ECANCELED, "interrupted");
     run->ok = rc == 0;
@@ -148,7 +151,7 @@ int bench_measure(const bench_lab *lab, const bench_engine *engine, const bench_
             rc = bench_drop_do(lab->drop, vh_host_snapshots(lab->host), f->snapshot, err);
         if (rc == 0)
             rc = measure_once(lab, engine, f, run, err);
-        if (rc || !run->recorded || engine->running)
+        if (rc || !run->ok || !run->recorded || engine->running)
             return rc;
     }
     run->ok = false;
