@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #include "auto.h"
 #include "micro_priv.h"
@@ -38,10 +39,12 @@ const vh_micro_row *vh_micro_at(size_t i)
 /* The lock is on the directory itself, so it ends with its holder and leaves no file. */
 static int open_dir(vh_micro *m, vh_error *err)
 {
-    int rc = vh__path_mkdirs(m->dir, 0700, err);
+    int rc = vh__path_mkdirs(vh_env_state_dir(m->env), 0711, err); /* as a host makes it: VMMs pass through */
 
     if (rc)
         return rc;
+    if (mkdir(m->dir, 0700) < 0 && errno != EEXIST)
+        return vh_error_set(err, -errno, "make directory %s", m->dir);
     m->dir_fd = open(m->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (m->dir_fd < 0)
         return vh_error_set(err, -errno, "open %s", m->dir);

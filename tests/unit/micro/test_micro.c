@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <vhive/micro.h>
 
@@ -67,13 +68,17 @@ static void what_was_made_on_disk_goes_with_the_object(void **state)
     testenv t;
     vh_micro *m;
     char path[128];
+    struct stat st;
     double rate;
     vh_error err = { 0 };
     int rc;
 
     (void)state;
     testenv_init(&t);
+    (void)rmdir(vh_env_state_dir(t.env));
     assert_ok(vh_micro_new(t.env, NULL, &m, &err), err);
+    assert_int_equal(stat(vh_env_state_dir(t.env), &st), 0);
+    assert_int_equal(st.st_mode & 0111, 0111); /* VMMs, who are nobody, pass through it */
     rc = vh_micro_run(m, "disk-random", NULL, &rate, &err);
     assert_true(rc == -EINVAL || (rc == 0 && rate > 0)); /* some file systems know no O_DIRECT */
     assert_int_equal(access(work_dir(&t, path), F_OK), 0);
