@@ -23,6 +23,8 @@ int bench_outfile_open(bench_outfile *o, const char *path, vh_error *err)
     *o = (bench_outfile){ .f = path ? NULL : stdout, .path = path };
     if (!path)
         return 0;
+    if (!*path)
+        return vh_error_set(err, VH_EINVALID, "--out: the name of a file is missing");
     if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
         return vh_error_set(err, VH_EINVALID, "--out %s: it is not a regular file; without --out the result goes to "
                             "standard output", path);

@@ -77,6 +77,8 @@ static void what_cannot_be_written_is_told_ahead(void **state)
     bench_outfile_close(&o);
     assert_int_equal(bench_outfile_open(&o, "/dev/null", &err), VH_EINVALID);
     bench_outfile_close(&o);
+    assert_int_equal(bench_outfile_open(&o, "", &err), VH_EINVALID);
+    bench_outfile_close(&o);
     assert_int_equal(bench_outfile_open(&o, path_in(&t, "no/such/folder", path), &err), -ENOENT);
     assert_non_null(strstr(err.msg, path));
     bench_outfile_close(&o);
