@@ -169,7 +169,8 @@ static int prepare(struct clones *a, vh_error *err)
     const char *engine = cli_parser_value(p, "engine"), *drop = cli_parser_value(p, "drop");
     int rc = bench_engines_parse(engine ? engine : "reap", &a->engine, err);
 
-    a->lab = (bench_lab){ .cancel = a->c->cancel, .drop = bench_drop_of(drop ? drop : "snapshot") };
+    a->lab = (bench_lab){ .cancel = a->c->cancel, .drop = bench_drop_of(drop ? drop : "snapshot"),
+                          .answer_ms = (uint32_t)vh_config_u64(a->c->config, "timeout.invoke") };
     if (rc == 0)
         rc = bench_drop_check(a->lab.drop, err);
     if (rc == 0)

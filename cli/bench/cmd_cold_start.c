@@ -60,6 +60,7 @@ static int read_options(struct comparison *b, vh_error *err)
     b->iterations = (unsigned)cli_parser_uint(p, "iterations", ITERATIONS);
     b->boot_iterations = (unsigned)cli_parser_uint(p, "boot-iterations", BOOT_ITERATIONS);
     b->lab.drop = bench_drop_of(drop ? drop : "snapshot");
+    b->lab.answer_ms = (uint32_t)vh_config_u64(b->c->config, "timeout.invoke");
     b->format = !format || strcmp(format, "table") == 0 ? BENCH_TABLE
                 : strcmp(format, "csv") == 0            ? BENCH_CSV
                                                         : BENCH_JSON;
@@ -113,7 +114,7 @@ static void tell(struct comparison *b, const bench_run *run)
 
     snprintf(text, sizeof(text), "%zu of %zu: %s by %s %s %.1f ms", b->done, b->total, run->function, run->engine,
              run->ok ? "answered after" : "failed after", bench_run_us(run) / 1e3);
-    cli_console_progress(&(vh_progress){ .what = "cold-start", .detail = text }, &b->c->console);
+    cli_progress(b->c, "cold-start", text);
 }
 
 static int count_run(struct comparison *b, const bench_engine *e, const bench_function *f, unsigned iteration,

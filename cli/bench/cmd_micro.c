@@ -56,7 +56,7 @@ static int measure(struct series *s, const vh_micro_row *row, vh_error *err)
     size_t n = 0;
     int rc;
 
-    cli_console_progress(&(vh_progress){ .what = "micro", .detail = row->name }, &s->c->console);
+    cli_progress(s->c, "micro", row->name);
     rc = vh_micro_run(s->micro, row->name, &call, &warm_up, &why);
     while (rc == 0 && n < s->iterations) {
         rc = vh_micro_run(s->micro, row->name, &call, &s->values[n], &why);

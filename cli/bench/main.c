@@ -3,6 +3,7 @@
 
 static const cli_option options[] = {
     CLI_GLOBAL_OPTIONS,
+    { "quiet", 'q', CLI_FLAG, .help = "no progress, no informational records" },
     { .name = NULL },
 };
 

@@ -30,8 +30,10 @@ static int invoke(const bench_lab *lab, vh_vm *vm, const bench_function *f, vh_p
 {
     vh_invoke_response r = { .size = sizeof(r) };
     vh_call call = bounds(lab);
-    int rc = vh_invoke(f->request, vh_vm_address(vm), vh_vm_port(vm), &call, &r, err);
+    int rc;
 
+    call.timeout_ms = lab->answer_ms;
+    rc = vh_invoke(f->request, vh_vm_address(vm), vh_vm_port(vm), &call, &r, err);
     if (rc == 0) {
         vh_phases_add(phases, "connect", vh_phases_reached_ns(phases), r.connected_ns, true);
         vh_phases_add(phases, "request", r.connected_ns, r.last_byte_ns, true);

@@ -13,8 +13,9 @@
 typedef struct bench_lab {
     vh_host *host;
     vh_cancel *cancel;
-    bench_drop drop;   /* before each run */
-    bench_host *stamp; /* gets what the VMs are run by; NULL: not wanted */
+    bench_drop drop;    /* before each run */
+    uint32_t answer_ms; /* most that an answer may take */
+    bench_host *stamp;  /* gets what the VMs are run by; NULL: not wanted */
 } bench_lab;
 
 /**

@@ -36,10 +36,10 @@ static void measure_disk(cli *c, vh_env *env, bench_host *host)
 
     if (bench_micro_new(c, env, &micro, NULL))
         return;
-    cli_console_progress(&(vh_progress){ .what = "disk" }, &c->console);
+    cli_progress(c, "disk", NULL);
     if (vh_micro_run(micro, "disk-sequential", &call, &host->disk_sequential_mb_s, NULL) == 0 &&
         vh_micro_run(micro, "disk-random", &call, &host->disk_random_4k_mb_s, NULL) == 0)
-        cli_console_progress(&(vh_progress){ .what = "disk", .detail = "measured" }, &c->console);
+        cli_progress(c, "disk", "measured");
     vh_micro_free(micro);
 }
 

@@ -72,18 +72,18 @@ struct cli_program {
     const char *examples;
 };
 
-/** Options of every command of every program. */
+/** Options of every command of every program, beside --quiet, which does more where results are rows. */
 #define CLI_GLOBAL_OPTIONS                                                                                             \
     { "help", 'h', CLI_FLAG, .help = "show help for what is named" },                                                  \
     { "config", 'c', CLI_TEXT, "FILE", .help = "configuration file, instead of " VH_CONFIG_FILE },                     \
     { "state-dir", 0, CLI_SETTING, "DIR", .key = "state_dir" },                                                        \
     { "run-dir", 0, CLI_SETTING, "DIR", .key = "run_dir" },                                                            \
-    { "quiet", 'q', CLI_FLAG, .help = "no progress, no informational records, only ids in lists" },                    \
     { "log-level", 0, CLI_SETTING, "LEVEL", .key = "log.level" },                                                      \
     { "log-format", 0, CLI_SETTING, "FORMAT", .key = "log.format" }
 
 /** Options of programs whose results are rows. */
 #define CLI_OUTPUT_OPTIONS                                                                                             \
+    { "quiet", 'q', CLI_FLAG, .help = "no progress, no informational records, only ids in lists" },                    \
     { "output", 'o', CLI_CHOICE, "FORMAT", .choices = "table|json|yaml", .help = "form of the result" },               \
     { "no-headers", 0, CLI_FLAG, .help = "tables without their line of titles" }
 
@@ -124,6 +124,8 @@ const char *cli_setting_metavar(const vh_config_key *key);
 void cli_env_options(cli *c, vh_env_options *o);
 /** Makes the environment of these options, for commands that need no host; the caller owns |*env|. */
 VH_MUST_CHECK int cli_env_new(cli *c, vh_env **env, vh_error *err);
+/** Shows what a command does by itself, |detail| may be NULL; what the library does is shown by the environment. */
+void cli_progress(cli *c, const char *what, const char *detail);
 /** Bounds of the calls of a command: their own deadlines, ended by signals. */
 vh_call cli_call(const cli *c);
 /** Runs |each| for every operand; failures but the last are printed, the last is returned. */

@@ -30,6 +30,12 @@ int cli_env_new(cli *c, vh_env **env, vh_error *err)
     return vh_env_new(&o, env, err);
 }
 
+void cli_progress(cli *c, const char *what, const char *detail)
+{
+    if (!c->quiet)
+        cli_console_progress(&(vh_progress){ .what = what, .detail = detail }, &c->console);
+}
+
 vh_call cli_call(const cli *c)
 {
     vh_call call = VH_CALL_INIT;

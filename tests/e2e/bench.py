@@ -128,6 +128,11 @@ table = bench_ok("cold-start", *hello, "--engines", "boot", "--boot-iterations",
 check(table[0].split()[:4] == ["FUNCTION", "ENGINE", "N", "P50"] and table[1].split()[:3] == ["hello", "boot", "1"],
       "table: %s" % table)
 
+quiet = bench("cold-start", *hello, "--engines", "file", "-n", "1", "-q")
+check(quiet.returncode == 0 and quiet.stderr == "", "-q: %s" % quiet.stderr)
+late = bench("cold-start", *hello, "--engines", "file", "-n", "1", "--timeout-invoke", "1ms")
+check(late.returncode == 1 and "before anything was measured" in late.stderr, "--timeout-invoke: %s" % late.stderr)
+
 # many of one snapshot
 clones = json.loads(bench_ok("clones", "--image", image("pyhello"), "--invoke", "http:/random", "--differ", "--count",
                              "4", "--format", "json"))
