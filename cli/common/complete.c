@@ -13,8 +13,9 @@ void cli_candidate(cli_candidates *to, const char *text, const char *help)
 
     if (n > prefix && strncmp(text, to->word + prefix, n - prefix) != 0)
         return;
-    if (text[strcspn(text, "\t\r\n")]) /* would be another line */
-        return;
+    for (const char *c = text; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f) /* would be another line, or command the terminal */
+            return;
     fprintf(to->out, "%s%s\t%s\n", to->prefix, text, help ? help : "");
 }
 
@@ -89,7 +90,7 @@ void cli_complete_commands(cli_candidates *to, const cli_program *program, const
 /* The option whose value the last of |n| words is; NULL: none. */
 static const cli_option *pending(const cli_parser *p, const char *const *words, size_t n, cli_option *setting)
 {
-    const cli_option *o = n >= 2 ? cli_parser_lookup(p, words[n - 2], setting) : NULL;
+    const cli_option *o = n >= 2 && !p->operands_only ? cli_parser_lookup(p, words[n - 2], setting) : NULL;
 
     return o && cli_option_needs_value(o) && !strchr(words[n - 2], '=') ? o : NULL;
 }

@@ -119,7 +119,7 @@ int ctl_complete_image(cli *c, cli_candidates *to, vh_error *err)
     vh_env *env = NULL;
     int rc = cli_env_new(c, &env, err);
 
-    to->files = strncmp(to->word, "oci:", 4) == 0;
+    to->files = strncmp(to->word, "oci:", 4) == 0 || strncmp(to->word, "docker-archive:", 15) == 0;
     if (rc == 0)
         rc = vh_images_new(env, NULL, &images, err);
     if (rc == 0)

@@ -15,7 +15,7 @@ int ctl_with_snapshots(cli *c, int (*use)(cli *c, vh_snapshots *snapshots, void 
                        vh_error *err);
 /** Completes ids of VMs that run. */
 int ctl_complete_vm(cli *c, cli_candidates *to, vh_error *err);
-/** Completes references of stored images; files as well behind "oci:". */
+/** Completes references of stored images; files as well behind "oci:" and "docker-archive:". */
 int ctl_complete_image(cli *c, cli_candidates *to, vh_error *err);
 
 extern const cli_command ctl_cmd_config_dump, ctl_cmd_config_validate;

@@ -59,6 +59,8 @@ offers 'vhive-ctl nosuch ' ''
 touch "$dir/settings.yaml"
 offers "vhive-ctl --config $dir/s" "$dir/settings.yaml"
 offers "vhive-ctl run oci:$dir/s" "$dir/settings.yaml"
+offers "vhive-ctl image pull docker-archive:$dir/s" "$dir/settings.yaml"
+offers 'vhive-ctl exec vm-1 -- tool -o ' ''
 
 # what is stored: a snapshot that cannot be read is one all the same, and must be completed to be removed
 install -d -m 700 "$dir/state/snapshots/0123456789abcdef0123"
@@ -66,3 +68,8 @@ offers "vhive-ctl --state-dir $dir/state snapshot rm 01" 0123456789abcdef0123
 offers "vhive-ctl snapshot rm --state-dir $dir/state 02" ''
 offers "vhive-ctl --state-dir $dir/nothing snapshot rm " ''
 [[ ! -e $dir/nothing ]] || { echo "FAILED: completing made $dir/nothing"; exit 1; }
+
+# names from outside come onto the command line as words, never as commands
+printf '#!/bin/sh\nprintf "%%s\\t\\n" %s\n' "'a b' 'x\$(reboot);y' plain:1=2" >"$dir/names"
+chmod +x "$dir/names"
+offers "$dir/names " 'a\ b' 'x\$\(reboot\)\;y' plain:1=2
