@@ -20,7 +20,7 @@ enum {
     CLI_EXIT_FAILURE = 1,
     CLI_EXIT_USAGE = 2,
     CLI_EXIT_MISSING = 126,  /* this machine or user lacks something: a program, a device, root */
-    CLI_EXIT_NOT_FOUND = 127, /* no such image, snapshot or file */
+    CLI_EXIT_NOT_FOUND = 127, /* no such image, snapshot, VM or file */
 };
 
 /** What an exit code tells, for help and manual pages; the list ends with a NULL code. */
@@ -131,7 +131,9 @@ vh_call cli_call(const cli *c);
 /** Runs |each| for every operand; failures but the last are printed, the last is returned. */
 int cli_each_operand(cli *c, int (*each)(cli *c, const char *operand, void *object, vh_error *err), void *object,
                      vh_error *err);
-/** Writes "PROGRAM: error: ..." as one line to stderr. */
+/** Writes "PROGRAM: KIND: TEXT" as one line to stderr, without what would command a terminal. */
+void cli_tell(cli *c, const char *kind, const char *text);
+/** The same of an error. */
 void cli_print_error(cli *c, const vh_error *err);
 
 #endif

@@ -8,7 +8,7 @@ const cli_exit_code cli_exit_codes[] = {
     { "1", "failed: the message says what, why, and what to do" },
     { "2", "wrong usage, invalid value, or invalid configuration" },
     { "126", "this machine or user lacks something: a program, a device, root" },
-    { "127", "no such image, snapshot or file" },
+    { "127", "no such image, snapshot, VM or file" },
     { "128+N", "ended in order by signal N" },
     { NULL, NULL },
 };
@@ -23,7 +23,7 @@ static void put_option(FILE *out, const cli_option *o)
     snprintf(left, sizeof(left), "%c%c%s --%s%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
              o->letter ? "," : " ", o->name, o->metavar ? " " : "", o->metavar ? o->metavar : "");
     fprintf(out, "  %-25s %s%s%s", left, o->help ? o->help : key->help, choices ? ": " : "", choices ? choices : "");
-    if (key)
+    if (key && *key->fallback)
         fprintf(out, " (default %s)", key->fallback);
     fputc('\n', out);
 }
@@ -122,7 +122,7 @@ static void put_settings(FILE *out)
 bool cli_help(const cli_program *program, FILE *out, const char *topic)
 {
     const cli_command *c = topic ? cli_command_find(program, topic) : NULL;
-    bool settings = topic && strncmp(topic, "config", 6) == 0;
+    bool settings = topic && strncmp(topic, "config", 6) == 0 && strchr(" ", topic[6]);
 
     if (!topic || !*topic)
         help_top(out, program);

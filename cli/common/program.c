@@ -12,13 +12,13 @@
 #include "interrupt.h"
 #include "yaml.h"
 
-void cli_print_error(cli *c, const vh_error *err)
+void cli_tell(cli *c, const char *kind, const char *text)
 {
     cli_console *console = &c->console;
 
     cli_console_hold(console);
-    fprintf(console->err, "%s: error: ", c->program->name);
-    for (const char *line = err->msg; *line;) { /* a function's last lines may be in it */
+    fprintf(console->err, "%s: %s: ", c->program->name, kind);
+    for (const char *line = text; *line;) { /* a function's last lines may be in it */
         size_t n = strcspn(line, "\n");
         char part[VH_ERROR_MSG];
 
@@ -30,6 +30,11 @@ void cli_print_error(cli *c, const vh_error *err)
     fputc('\n', console->err);
     fflush(console->err);
     cli_console_release(console);
+}
+
+void cli_print_error(cli *c, const vh_error *err)
+{
+    cli_tell(c, "error", err->msg);
 }
 
 static int exit_code_of(int rc)

@@ -126,7 +126,7 @@ static int run(struct exec *x, vh_error *err)
         rc = wait(x, &result, err);
     ctl_terminal_restore(); /* before anything is said */
     if (rc == 0 && *result.reason)
-        fprintf(stderr, "vhive-ctl: exec: %s\n", result.reason);
+        cli_tell(x->c, "exec", result.reason);
     return rc ? rc : result.code;
 }
 

@@ -8,6 +8,7 @@
 #include <vhive/invoke.h>
 #include <vhive/vm.h>
 
+#include "encode.h"
 #include "interrupt.h"
 #include "report.h"
 #include "run_options.h"
@@ -93,9 +94,7 @@ static void print_ready(struct run *r)
 /* Tells of what does not spoil the answer. */
 static void warn(struct run *r, const vh_error *err)
 {
-    cli_console_hold(&r->c->console);
-    fprintf(stderr, "vhive-ctl: warning: %s\n", err->msg);
-    cli_console_release(&r->c->console);
+    cli_tell(r->c, "warning", err->msg);
 }
 
 /*
@@ -132,7 +131,9 @@ static int serve(struct run *r, vh_error *err)
     if (!end.function)
         return vh_error_set(err, VH_EVMM, "%s", end.reason);
     cli_console_hold(&r->c->console);
-    fprintf(stderr, "vhive-ctl: the function ended with code %d%s%s\n", end.code, *end.reason ? ": " : "", end.reason);
+    fprintf(stderr, "vhive-ctl: the function ended with code %d%s", end.code, *end.reason ? ": " : "");
+    cli_put_plain(stderr, end.reason); /* from the guest */
+    fputc('\n', stderr);
     cli_console_release(&r->c->console);
     return end.code & 0xff;
 }
