@@ -51,6 +51,26 @@ void cli_rows_fini(cli_rows *rows)
     rows->ncells = rows->room = 0;
 }
 
+static size_t row_count(const cli_rows *rows)
+{
+    return rows->ncells / rows->ncolumns;
+}
+
+void cli_rows_drop(cli_rows *rows, size_t row)
+{
+    cli_cell *from = rows->cells + row * rows->ncolumns;
+
+    for (size_t i = 0; i < rows->ncolumns; i++)
+        free(from[i].text);
+    rows->ncells -= rows->ncolumns;
+    memmove(from, from + rows->ncolumns, (rows->ncells - row * rows->ncolumns) * sizeof(*from));
+}
+
+const char *cli_rows_first(const cli_rows *rows, size_t row)
+{
+    return row < row_count(rows) ? rows->cells[row * rows->ncolumns].text : NULL;
+}
+
 /* A cell as people read it; |buf| is used for what is not text. */
 static const char *cell_text(const cli_column *column, const cli_cell *cell, char buf[CELL_TEXT])
 {
@@ -121,11 +141,6 @@ static void put_object(FILE *out, const cli_rows *rows, const cli_cell *row, con
         put_json_cell(out, &rows->columns[i], &row[i]);
     }
     fputc('}', out);
-}
-
-static size_t row_count(const cli_rows *rows)
-{
-    return rows->ncells / rows->ncolumns;
 }
 
 static void put_array(FILE *out, const cli_rows *rows)

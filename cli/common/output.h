@@ -62,6 +62,10 @@ typedef struct cli_rows {
 void cli_rows_text(cli_rows *rows, const char *text);
 /** Adds the next cell, of any other column. */
 void cli_rows_number(cli_rows *rows, int64_t number);
+/** First cell, a text, of row |row| (from 0); NULL if there are not as many. Borrowed. */
+const char *cli_rows_first(const cli_rows *rows, size_t row);
+/** Takes row |row|, which is there, out again. */
+void cli_rows_drop(cli_rows *rows, size_t row);
 void cli_rows_fini(cli_rows *rows);
 
 /** Prints all rows in |format|; CLI_JSON is an array of objects. 0 or -ENOMEM. */

@@ -26,16 +26,23 @@ static void collect(const vh_snapshot_info *info, const char *why, void *rows)
     cli_rows_text(rows, why);
 }
 
-/* One that is in use is told, and stays. Returns the last failure. */
-static int remove_rows(cli *c, vh_snapshots *snapshots, const cli_rows *rows, vh_error *err)
+/* Removes what |rows| name and keeps the rows of what is gone. One that is in use is told; returns the last failure. */
+static int remove_rows(cli *c, vh_snapshots *snapshots, cli_rows *rows, vh_error *err)
 {
     int failed = 0;
+    const char *id;
 
-    for (size_t i = 0; i + rows->ncolumns <= rows->ncells && !vh_cancel_triggered(c->cancel); i += rows->ncolumns) {
+    for (size_t row = 0; (id = cli_rows_first(rows, row)) != NULL;) {
         vh_error one = { 0 };
-        int rc = vh_snapshots_remove(snapshots, rows->cells[i].text, &one);
+        int rc = vh_cancel_triggered(c->cancel) ? vh_error_set(&one, VH_ECANCELED, "interrupted before %s", id)
+                                                : vh_snapshots_remove(snapshots, id, &one);
 
-        if (rc == 0 || rc == VH_ENOTFOUND) /* another command was quicker */
+        if (rc == 0) {
+            row++;
+            continue;
+        }
+        cli_rows_drop(rows, row);
+        if (rc == VH_ENOTFOUND || failed == VH_ECANCELED) /* another command was quicker; told already */
             continue;
         if (failed)
             cli_print_error(c, err);
@@ -45,15 +52,18 @@ static int remove_rows(cli *c, vh_snapshots *snapshots, const cli_rows *rows, vh
     return failed;
 }
 
-static int prune(cli *c, vh_snapshots *snapshots, void *rows, vh_error *err)
+static int prune(cli *c, vh_snapshots *snapshots, void *arg, vh_error *err)
 {
+    cli_rows *rows = arg;
     vh_call call = cli_call(c);
     vh_env_options o;
     int rc;
 
     cli_env_options(c, &o);
     rc = vh_doctor_stale(c->config, &o, &call, snapshots, collect, rows, err);
-    if (rc || cli_parser_value(&c->args, "dry-run"))
+    if (rc)
+        cli_rows_fini(rows); /* nothing was removed */
+    if (rc || rows->oom || cli_parser_value(&c->args, "dry-run")) /* printing tells of lacking memory */
         return rc;
     return remove_rows(c, snapshots, rows, err);
 }
@@ -61,12 +71,13 @@ static int prune(cli *c, vh_snapshots *snapshots, void *rows, vh_error *err)
 static int run_prune(cli *c, vh_error *err)
 {
     cli_rows rows = { .columns = columns, .ncolumns = 4 };
-    int rc = ctl_with_snapshots(c, prune, &rows, err);
+    int rc = ctl_with_snapshots(c, prune, &rows, err), printed = 0;
 
-    if (rc == 0 || rc == VH_ENOTFOUND)
-        rc = cli_rows_print(&rows, stdout, c->format, err);
+    rc = rc == VH_ENOTFOUND ? 0 : rc; /* there is no catalogue */
+    if (rc == 0 || rows.ncells) /* what was removed before a failure too */
+        printed = cli_rows_print(&rows, stdout, c->format, rc ? NULL : err);
     cli_rows_fini(&rows);
-    return rc;
+    return rc ? rc : printed;
 }
 
 const cli_command ctl_cmd_snapshot_prune = {

@@ -127,6 +127,21 @@ static void one_row_is_printed_as_lines_or_an_object(void **state)
     cli_rows_fini(&rows);
 }
 
+static void a_row_can_be_taken_out(void **state)
+{
+    cli_rows rows = two_rows();
+
+    (void)state;
+    add(&rows, "third", "", 3, 3, 0, true);
+    cli_rows_drop(&rows, 1);
+    assert_string_equal(cli_rows_first(&rows, 1), "third");
+    assert_null(cli_rows_first(&rows, 2));
+    cli_rows_drop(&rows, 1);
+    cli_rows_drop(&rows, 0);
+    assert_null(cli_rows_first(&rows, 0));
+    cli_rows_fini(&rows);
+}
+
 static void a_lost_cell_fails_the_print(void **state)
 {
     cli_rows rows = { .columns = columns, .ncolumns = 1 };
@@ -256,6 +271,7 @@ int main(void)
         cmocka_unit_test(tables_can_do_without_titles_and_all_but_ids),
         cmocka_unit_test(json_has_the_same_rows_typed),
         cmocka_unit_test(one_row_is_printed_as_lines_or_an_object),
+        cmocka_unit_test(a_row_can_be_taken_out),
         cmocka_unit_test(a_lost_cell_fails_the_print),
         cmocka_unit_test(utf8_is_told_from_other_bytes),
         cmocka_unit_test(bytes_are_escaped_for_json_and_base64),
