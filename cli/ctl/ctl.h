@@ -9,7 +9,7 @@
 extern const cli_command ctl_cmd_run, ctl_cmd_exec, ctl_cmd_vm_ls, ctl_cmd_doctor;
 extern const cli_command ctl_cmd_snapshot_create, ctl_cmd_snapshot_ls, ctl_cmd_snapshot_inspect,
     ctl_cmd_snapshot_verify, ctl_cmd_snapshot_rm, ctl_cmd_snapshot_prune;
-extern const cli_command ctl_cmd_image_pull, ctl_cmd_image_ls, ctl_cmd_image_inspect, ctl_cmd_image_rm;
+extern const cli_command ctl_cmd_image_pull, ctl_cmd_image_ls, ctl_cmd_image_inspect, ctl_cmd_image_rm, ctl_cmd_image_prune;
 /** Opens the catalogue, which nobody makes by looking at it, lets |use| work with it, and closes it. */
 int ctl_with_snapshots(cli *c, int (*use)(cli *c, vh_snapshots *snapshots, void *arg, vh_error *err), void *arg,
                        vh_error *err);

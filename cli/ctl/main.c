@@ -21,6 +21,7 @@ static const cli_command *const commands[] = {
     &ctl_cmd_image_ls,
     &ctl_cmd_image_inspect,
     &ctl_cmd_image_rm,
+    &ctl_cmd_image_prune,
     &ctl_cmd_doctor,
     &ctl_cmd_config_dump,
     &ctl_cmd_config_validate,

@@ -19,6 +19,8 @@ looks 0 snapshot ls -o json
 looks 127 snapshot inspect hello
 looks 127 snapshot verify hello
 looks 127 snapshot rm hello
+looks 0 snapshot prune
+looks 0 image prune
 looks 0 image ls
 looks 127 image inspect 012345
 looks 127 image rm 012345

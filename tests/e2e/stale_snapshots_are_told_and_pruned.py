@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """A snapshot made with another QEMU than there is now is told by `snapshot ls` and `doctor`; `snapshot prune` removes
-it, and it alone."""
+it, and it alone. `image prune` removes what no snapshot is made of and no VM runs."""
 import json
 import os
 import shutil
 
-from vhive_e2e import SCRATCH, check, ctl, ctl_ok, image, need
+from vhive_e2e import SCRATCH, Run, check, ctl, ctl_ok, image, need
 
 need("root", "qemu", "uffd")
 
@@ -41,3 +41,14 @@ check(states() == {good: "ready"}, "after prune: %s" % states())
 os.truncate(os.path.join(os.environ["VHIVE_STATE_DIR"], "snapshots", good, "memory"), 4096)
 check(states() == {good: "damaged"}, "damaged: %s" % states())
 check(ctl_ok("snapshot", "prune", "-q").split() == [good] and states() == {}, "prune of a damaged one")
+
+with Run("hello", "boot"):
+    check(ctl_ok("image", "prune", "-q") == "", "image prune took what a VM runs")
+unused = ctl_ok("image", "pull", image("jsonser")).strip()
+with Run("hello", "file"):
+    done = ctl("snapshot", "prune", "-q", "--vmm-qemu", old)  # by which the snapshot in use is stale
+    check(done.returncode == 1 and done.stdout == "" and "uses it" in done.stderr, "prune of one in use: %s" % done)
+would = json.loads(ctl_ok("image", "prune", "--dry-run", "-o", "json"))
+check([w["digest"] for w in would] == [unused], "image prune --dry-run: %s" % would)
+check(ctl_ok("image", "prune", "-q").strip() == unused, "image prune -q")
+check(len(ctl_ok("image", "ls", "-q").split()) == 1, "image prune took what a snapshot is made of")
