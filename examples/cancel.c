@@ -30,19 +30,24 @@ static void *lose_patience(void *arg)
     return NULL;
 }
 
-static int run(const char *image, vh_host *host, vh_error *err)
+static int run(const char *image, long ms, vh_host *host, vh_error *err)
 {
     vh_run_options o = VH_RUN_OPTIONS_INIT;
     vh_call call = VH_CALL_INIT;
     vh_vm *vm = NULL;
+    pthread_t thread;
     int rc;
 
     o.image = image;
     o.engine = VH_ENGINE_BOOT;
     call.cancel = token;
     call.timeout_ms = 120000;
+    rc = pthread_create(&thread, NULL, lose_patience, &ms);
+    if (rc)
+        return vh_error_set(err, -rc, "start a thread");
     rc = vh_vm_run(vh_host_vms(host), &o, &call, &vm, err);
     vh_vm_free(vm);
+    pthread_join(thread, NULL); /* it still uses the token */
     return rc;
 }
 
@@ -52,7 +57,6 @@ int main(int argc, char **argv)
     vh_config *config = NULL;
     vh_host *host = NULL;
     vh_error err = { 0 };
-    pthread_t thread;
     int rc;
 
     if (argc != 3 || ms <= 0) {
@@ -66,9 +70,9 @@ int main(int argc, char **argv)
         rc = vh_config_load_env(config, NULL, &err);
     if (rc == 0)
         rc = vh_host_new(config, NULL, &host, &err);
-    if (rc == 0 && signal(SIGINT, on_signal) != SIG_ERR && pthread_create(&thread, NULL, lose_patience, &ms) == 0) {
-        rc = run(argv[1], host, &err);
-        pthread_join(thread, NULL);
+    if (rc == 0) {
+        (void)signal(SIGINT, on_signal); /* cannot fail for this number */
+        rc = run(argv[1], ms, host, &err);
     }
     printf("%s: %s\n", vh_error_name(rc), rc ? err.msg : "was ready before that");
     vh_host_free(host);

@@ -59,8 +59,10 @@ static int run(struct job *j)
     j->work.data = j;
     j->ticker = &ticker;
     if (uv_loop_init(&loop) || uv_timer_init(&loop, &ticker) || uv_timer_start(&ticker, on_tick, 10, 10) ||
-        uv_queue_work(&loop, &j->work, do_it, on_done))
+        uv_queue_work(&loop, &j->work, do_it, on_done)) {
+        fprintf(stderr, "loop: libuv cannot start\n");
         return 1;
+    }
     uv_run(&loop, UV_RUN_DEFAULT);
     printf("the loop ticked %u times meanwhile\n", ticks);
     return uv_loop_close(&loop) || ticks < 2 || j->rc;
