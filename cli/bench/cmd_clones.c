@@ -12,7 +12,8 @@ enum { COUNT = 8, COUNT_MAX = 256, ANSWER_SHOWN = 60 };
 
 static const cli_option options[] = {
     BENCH_FUNCTION_OPTIONS,
-    { "engine", 0, CLI_CHOICE, "ENGINE", .choices = "boot|file|uffd|reap", .help = "how they come up (default reap)" },
+    { "engine", 0, CLI_CHOICE, "ENGINE", .choices = "boot|file|uffd|reap|uffd-shell|reap-shell",
+      .help = "how they come up (default reap)" },
     { "count", 'n', CLI_UINT, "N", .max = COUNT_MAX, .help = "how many (default 8)" },
     { "differ", 0, CLI_FLAG, .help = "fail unless all answers are different" },
     { "drop", 0, CLI_CHOICE, "WHAT", .choices = BENCH_DROPS, .help = "made cold before the start (default snapshot)" },
@@ -191,6 +192,8 @@ static int run_prepared(struct clones *a, vh_error *err)
     bench_function *f = &a->functions.v[0];
     int rc = bench_warm_up(&a->lab, a->engine.v[0], f, err);
 
+    if (rc == 0)
+        rc = bench_shells_fill(&a->lab, a->engine.v[0], a->n, err);
     if (rc == 0)
         rc = bench_drop_do(a->lab.drop, vh_host_snapshots(a->lab.host), f->snapshot, err);
     if (rc == 0)

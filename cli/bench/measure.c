@@ -110,13 +110,14 @@ int bench_figures(const bench_lab *lab, vh_vm *vm, bench_run *run, vh_error *err
     return vh_vm_record_end(vm, &c, err);
 }
 
-/* Only the next run takes it: each brings its own. */
-static int fill_shells(const bench_lab *lab, vh_error *err)
+int bench_shells_fill(const bench_lab *lab, const bench_engine *engine, size_t count, vh_error *err)
 {
     vh_shells_options o = VH_SHELLS_OPTIONS_INIT;
     vh_call c = bounds(lab);
 
-    o.count = 1;
+    if (!engine->shell)
+        return 0;
+    o.count = (uint32_t)count;
     return vh_vms_shells_fill(vh_host_vms(lab->host), &o, &c, err);
 }
 
@@ -147,8 +148,7 @@ int bench_measure(const bench_lab *lab, const bench_engine *engine, const bench_
     int rc = 0;
 
     for (unsigned i = 0; i < RECORDINGS_MAX; i++) {
-        if (engine->shell)
-            rc = fill_shells(lab, err);
+        rc = bench_shells_fill(lab, engine, 1, err);
         if (rc == 0 && !engine->running)
             rc = bench_drop_do(lab->drop, vh_host_snapshots(lab->host), f->snapshot, err);
         if (rc == 0)

@@ -26,6 +26,9 @@ typedef struct bench_lab {
 VH_MUST_CHECK int bench_start(const bench_lab *lab, const bench_engine *engine, const bench_function *f, bench_run *run,
                               vh_vm **vm, char **answer, vh_error *err);
 
+/** Starts |count| VMMs that wait, if |engine| is one that wants them. Errors of vh_vms_shells_fill(). */
+VH_MUST_CHECK int bench_shells_fill(const bench_lab *lab, const bench_engine *engine, size_t count, vh_error *err);
+
 /** Reads the figures of |vm|, which was called, into |run|. Errors of vh_vm_stats_get() and vh_vm_record_end(). */
 VH_MUST_CHECK int bench_figures(const bench_lab *lab, vh_vm *vm, bench_run *run, vh_error *err);
 
