@@ -31,10 +31,11 @@ extern "C" {
 typedef struct vh_micro vh_micro;
 
 typedef struct vh_micro_options {
-    size_t size;       /**< sizeof(vh_micro_options) */
-    const char *qemu;  /**< name or path; NULL: qemu-system-x86_64 */
-    const char *accel; /**< "kvm" or "tcg", of the VMMs that are spawned; NULL: tcg */
-    uint32_t uid;      /**< user and group they run as; 0: 900000 */
+    size_t size;          /**< sizeof(vh_micro_options) */
+    const char *qemu;     /**< name or path; NULL: qemu-system-x86_64 */
+    const char *accel;    /**< "kvm" or "tcg", of the VMMs that are spawned; NULL: tcg */
+    uint32_t uid;         /**< user and group they run as; 0: 900000 */
+    const char *net_pool; /**< IPv4 network of the leases, as the setting net.pool; NULL: its default */
 } vh_micro_options;
 
 #define VH_MICRO_OPTIONS_INIT { .size = sizeof(vh_micro_options) }

@@ -66,8 +66,9 @@ static int set_options(vh_micro *m, const vh_micro_options *opts, vh_error *err)
     strcpy(m->accel, o.accel ? o.accel : "tcg");
     m->uid = o.uid ? o.uid : UID_DEFAULT;
     m->qemu = strdup(o.qemu ? o.qemu : "qemu-system-x86_64");
+    m->net_pool = o.net_pool ? strdup(o.net_pool) : NULL;
     m->dir = vh__path_join(vh_env_state_dir(m->env), "micro");
-    return m->qemu && m->dir ? 0 : vh_error_set(err, -ENOMEM, "measurements");
+    return m->qemu && m->dir && (m->net_pool || !o.net_pool) ? 0 : vh_error_set(err, -ENOMEM, "measurements");
 }
 
 int vh_micro_new(vh_env *env, const vh_micro_options *opts, vh_micro **micro, vh_error *err)
@@ -103,6 +104,7 @@ void vh_micro_free(vh_micro *micro)
         vh_ignore(vh__path_remove(micro->dir, NULL)); /* what stays is overwritten by the next one */
     vh__fd_close(&micro->dir_fd);
     free(micro->dir);
+    free(micro->net_pool);
     free(micro->qemu);
     free(micro);
 }

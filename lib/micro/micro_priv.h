@@ -17,6 +17,7 @@ struct vh_micro {
     char *qemu; /* name or path */
     char accel[8];
     uint32_t uid;
+    char *net_pool; /* NULL: the default */
     char *dir;
     int dir_fd;   /* with the lock */
     int data_fd;  /* DATA_BYTES of noise; -1 until it is made */
@@ -37,6 +38,9 @@ vh__micro_fn vh__micro_net_acquire, vh__micro_net_release;
 
 /** Makes the file of noise, |m->data_fd|, if there is none. */
 VH_MUST_CHECK int vh__micro_make_data(vh_micro *m, const vh__wait *w, vh_error *err);
+
+/** Makes |m->net| if there is none. VH_EINVALID: the pool is none. */
+VH_MUST_CHECK int vh__micro_make_net(vh_micro *m, vh_error *err);
 
 /** Memory whose missing pages come from a userfaultfd of ours. */
 struct target {

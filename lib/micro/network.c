@@ -2,10 +2,15 @@
 #include "clock.h"
 #include "micro_priv.h"
 
+int vh__micro_make_net(vh_micro *m, vh_error *err)
+{
+    return m->net ? 0 : vh__net_new(m->env, &(vh__net_options){ .pool = m->net_pool }, &m->net, err);
+}
+
 static int lease(vh_micro *m, const vh__wait *w, int64_t stamps[3], vh_error *err)
 {
     vh__net_lease *l = NULL;
-    int rc = m->net ? 0 : vh__net_new(m->env, NULL, &m->net, err);
+    int rc = vh__micro_make_net(m, err);
 
     if (rc)
         return rc;

@@ -113,7 +113,7 @@ static void machine_fini(struct machine *v)
 
 static int machine_init(vh_micro *m, const vh__wait *w, struct machine *v, vh_error *err)
 {
-    int rc = m->net ? 0 : vh__net_new(m->env, NULL, &m->net, err);
+    int rc = vh__micro_make_net(m, err);
 
     v->qemu = vh__path_find_program(m->qemu);
     if (rc == 0 && !v->qemu)

@@ -124,8 +124,13 @@ static void what_cannot_be_is_refused(void **state)
     assert_null(m);
     o.accel = "tcg";
     o.qemu = "/nonexistent/qemu";
+    o.net_pool = "nowhere";
     assert_ok(vh_micro_new(t.env, &o, &m, &err), err);
     assert_int_equal(vh_micro_run(m, "fual", NULL, &value, &err), VH_EINVALID);
+    assert_int_equal(vh_micro_run(m, "net-acquire", NULL, &value, &err), VH_EINVALID);
+    vh_micro_free(m);
+    o.net_pool = NULL;
+    assert_ok(vh_micro_new(t.env, &o, &m, &err), err);
     assert_int_equal(vh_micro_run(m, "vmm-spawn", NULL, &value, &err), VH_EMISSING);
     assert_non_null(strstr(err.msg, "vmm-spawn: "));
     assert_ok(vh_cancel_new(&cancel, &err), err);
@@ -140,8 +145,12 @@ static void what_cannot_be_is_refused(void **state)
 
 static int attempt(void *arg)
 {
+    vh_micro_options o = VH_MICRO_OPTIONS_INIT;
     vh_micro *m;
-    int rc = vh_micro_new(arg, NULL, &m, NULL);
+    int rc;
+
+    o.net_pool = "198.18.0.0/15";
+    rc = vh_micro_new(arg, &o, &m, NULL);
 
     if (rc == 0)
         vh_micro_free(m);
