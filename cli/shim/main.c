@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 /* Tells, once, that the function or the VM ended by itself. */
 static int tell_exit(struct shim *s, const char *reason, vh_error *err)
@@ -72,12 +73,15 @@ static void *watch_library(void *arg)
 
 static int start_watch(struct shim *s)
 {
-    pthread_t thread;
+    return vh_cancel_new(&s->gone, NULL) || pthread_create(&s->watch, NULL, watch_library, s->gone) ? 1 : 0;
+}
 
-    if (vh_cancel_new(&s->gone, NULL) || pthread_create(&thread, NULL, watch_library, s->gone))
-        return 1;
-    pthread_detach(thread); /* it ends with the process */
-    return 0;
+/* The thread ends with the connection. */
+static void end_watch(struct shim *s)
+{
+    (void)shutdown(s->control, SHUT_RDWR); /* fails only if the library has done so */
+    pthread_join(s->watch, NULL);
+    vh_cancel_free(s->gone);
 }
 
 static int probe_kvm(void)
@@ -116,5 +120,6 @@ int main(int argc, char **argv)
         vh__fd_close(&s.leases[i]);
     }
     free(s.agent);
+    end_watch(&s);
     return rc;
 }

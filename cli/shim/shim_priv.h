@@ -9,6 +9,7 @@
 #ifndef VH_SHIM_SHIM_PRIV_H
 #define VH_SHIM_SHIM_PRIV_H
 
+#include <pthread.h>
 #include <stdbool.h>
 
 #include "agent_host.h"
@@ -31,6 +32,7 @@ struct guest {
 struct shim {
     int control;
     vh_cancel *gone; /* triggered when the library has closed |control|: ends every wait */
+    pthread_t watch; /* does that */
     vh__vmm *vmm; /* NULL: none */
     vh__agent_decoder *agent;
     vh__buf to_agent; /* frames on their way: whole ones are added, so that nobody's can be torn apart */
