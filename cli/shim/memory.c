@@ -11,7 +11,7 @@
 
 #include "path.h"
 
-/* A VMM that takes longer than this to map its memory hangs. */
+/* A VMM that takes longer than this to map its memory, or to answer for the first time, hangs. */
 #define HANDSHAKE_MS 10000
 
 static int set_ws_identity(struct shim *s, const char *snapshot, uint64_t memory_size, vh_error *err)
@@ -90,7 +90,8 @@ static int spawn_uffd(struct shim *s, const vh__vmm_ops *ops, vh__vmm_config *c,
 
 static int connect_vmm(struct shim *s, const vh__wait *w, vh_error *err)
 {
-    int rc = s->connected ? 0 : s->vmm->ops->connect(s->vmm, w, err);
+    vh__wait soon = vh__wait_within(w, HANDSHAKE_MS);
+    int rc = s->connected ? 0 : s->vmm->ops->connect(s->vmm, &soon, err);
 
     s->connected |= rc == 0;
     return rc;

@@ -45,6 +45,9 @@ static int next_answer(vh__qmp_client *c, const vh__wait *w, const char *what, v
             return 0;
         else if (rc == 1)
             vh__qmp_message_fini(m);
+        if (rc == VH_ETIMEDOUT)
+            return vh_error_set(err, rc, "QEMU did not answer (%s) within its deadline: it hangs, or the machine is "
+                                         "overloaded", what);
         if (rc < 0)
             return rc;
     }

@@ -2,6 +2,7 @@
 #ifndef VH_VMM_RING_H
 #define VH_VMM_RING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define VH_RING_SIZE 8192
@@ -18,5 +19,10 @@ void vh__ring_put(vh__ring *r, const char *bytes, size_t n);
  * ends become " | ", everything else unprintable "?". Returns |out|.
  */
 const char *vh__ring_tail(const vh__ring *r, char *out, size_t n);
+/**
+ * Copies what |mark| begins, to the end of its line and at most |n| - 1 bytes, into |out|, printable as above; the first
+ * one that is still there. False if there is none.
+ */
+bool vh__ring_find(const vh__ring *r, const char *mark, char *out, size_t n);
 
 #endif

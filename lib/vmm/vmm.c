@@ -76,6 +76,8 @@ int vh__vmm_explain(vh__vmm *v, int code, vh_error *err)
         return code;
     status = vh__process_kill(&v->process);
     vh__vmm_drain(v);
+    if (vh__ring_find(&v->console, "Kernel panic", words, sizeof(words)))
+        return vh_error_set(err, VH_EVMM, "the guest's kernel has died: %s", words);
     vh__ring_tail(v->complaints.total ? &v->complaints : &v->console, words, sizeof(words));
     return vh_error_set(err, VH_EVMM, "%s %s; its last words: %s", v->ops->name,
                         vh__process_status_text(status, how, sizeof(how)), words[0] ? words : "(none)");
@@ -101,10 +103,14 @@ static int parse_version(const char *text, char version[32])
     return p && sscanf(p, "QEMU emulator version %31[0-9.]", version) == 1 ? 0 : VH_EVMM;
 }
 
+/* A VMM that takes longer than this to say what it is hangs. */
+#define VERSION_MS 10000
+
 int vh__vmm_version(const char *binary, const char *cache_dir, const vh__wait *w, char version[32], vh_error *err)
 {
     vh_auto_free char *cache = NULL;
     vh_auto_buf vh__buf text = { 0 };
+    vh__wait soon = vh__wait_within(w, VERSION_MS);
     struct stat st;
     int rc;
 
@@ -118,7 +124,7 @@ int vh__vmm_version(const char *binary, const char *cache_dir, const vh__wait *w
     if (cache_dir && vh__file_read(cache, 256, &text, NULL) == 0 && parse_version(text.data ? text.data : "", version) == 0)
         return 0;
     vh__buf_clear(&text);
-    rc = vh__run_program((const char *[]){ binary, "--version", NULL }, NULL, w, 4096, &text, err);
+    rc = vh__run_program((const char *[]){ binary, "--version", NULL }, NULL, &soon, 4096, &text, err);
     if (rc)
         return rc;
     if (parse_version(text.data ? text.data : "", version))

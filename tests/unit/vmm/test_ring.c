@@ -53,6 +53,36 @@ static void silence_is_an_empty_line(void **state)
     assert_string_equal(vh__ring_tail(&r, out, sizeof(out)), "");
 }
 
+static void what_a_mark_begins_is_found(void **state)
+{
+    vh__ring r = { 0 };
+    char out[32] = "untouched";
+
+    (void)state;
+    vh__ring_put(&r, "[1.0] all is well\n", 18);
+    assert_false(vh__ring_find(&r, "Kernel panic", out, sizeof(out)));
+    assert_string_equal(out, "untouched");
+    vh__ring_put(&r, "[2.0] Kernel panic: \x1bwhy\r\nRIP: 0\nKern", 38);
+    assert_true(vh__ring_find(&r, "Kernel panic", out, sizeof(out)));
+    assert_string_equal(out, "Kernel panic: ?why");
+    assert_true(vh__ring_find(&r, "Kernel panic", out, 7));
+    assert_string_equal(out, "Kernel");
+}
+
+static void what_was_overwritten_is_not_found(void **state)
+{
+    static char line[100];
+    vh__ring r = { 0 };
+    char out[32];
+
+    (void)state;
+    memset(line, 'a', sizeof(line));
+    vh__ring_put(&r, "panic", 5);
+    for (int i = 0; i < 82; i++)
+        vh__ring_put(&r, line, sizeof(line));
+    assert_false(vh__ring_find(&r, "panic", out, sizeof(out)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -60,6 +90,8 @@ int main(void)
         cmocka_unit_test(only_the_last_bytes_are_kept),
         cmocka_unit_test(a_cut_tail_begins_with_a_line),
         cmocka_unit_test(silence_is_an_empty_line),
+        cmocka_unit_test(what_a_mark_begins_is_found),
+        cmocka_unit_test(what_was_overwritten_is_not_found),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
