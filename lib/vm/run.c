@@ -49,15 +49,15 @@ static void name_snapshot(vh_vm *vm)
     snprintf(vm->snapshot_id, sizeof(vm->snapshot_id), "%.20s", vm->spec.key + strlen("sha256:"));
 }
 
-/* Whether it is the snapshot that fails, rather than this machine, or the caller's patience. */
+/* Whether it is the snapshot that fails, rather than the image (VH_EGUEST), this machine, or the caller's patience. */
 static bool is_spoiled(const vh_vm *vm, int rc, const vh__wait *w)
 {
     if (!vm->spec.identity)
         return false;
     if (rc == VH_ECORRUPT || rc == VH_EUNSUPPORTED)
         return true;
-    return vm->loading && (rc == VH_EVMM || rc == VH_EGUEST || rc == VH_EPROTOCOL ||
-                           (rc == VH_ETIMEDOUT && vh__wait_left_ms(w) > 0));
+    return vm->loading &&
+           (rc == VH_EVMM || rc == VH_EPROTOCOL || (rc == VH_ETIMEDOUT && vh__wait_left_ms(w) > 0));
 }
 
 /* Sets the snapshot aside, so that the next run makes another. */
