@@ -204,6 +204,19 @@ static void finish_call(struct run *r, const vh_invoke_response *answer)
         warn(r, &other);
 }
 
+/* The end of a VM shows to a caller as silence: here is the place that knows better. Returns |rc| or what it was. */
+static int explain_silence(struct run *r, int rc, vh_error *err)
+{
+    vh_call soon = { .size = sizeof(soon), .timeout_ms = 1000 }; /* the answer may break off before the end is told */
+    vh_vm_exit end = { 0 };
+
+    if (rc == VH_ECANCELED || vh_vm_wait(r->vm, &soon, &end, NULL))
+        return rc;
+    if (!end.function)
+        return vh_error_set(err, VH_EVMM, "no answer: %s", end.reason);
+    return vh_error_set(err, VH_EGUEST, "no answer: %s", *end.reason ? end.reason : "the function has ended");
+}
+
 static int invoke(struct run *r, vh_error *err)
 {
     vh_invoke_response answer = { .size = sizeof(answer) };
@@ -216,6 +229,8 @@ static int invoke(struct run *r, vh_error *err)
     if (rc == 0 || rc == VH_EREMOTE) /* an answer that tells of an error is one all the same */
         finish_call(r, &answer);
     vh_invoke_response_fini(&answer);
+    if (rc && rc != VH_EREMOTE)
+        rc = explain_silence(r, rc, err);
     if (rc == VH_ETIMEDOUT)
         return vh_error_wrap(err, rc, "invoke (--timeout %s)", vh_config_str(r->c->config, "timeout.invoke"));
     return rc ? vh_error_wrap(err, rc, "invoke") : CLI_EXIT_OK;
