@@ -4,7 +4,7 @@ cd "$(dirname "$0")/.."
 
 usage() {
     cat <<'END'
-usage: tests/run.sh [--no-install] [--quick] [FILTER]
+usage: tests/run.sh [--no-install] [--quick] [--build DIR] [FILTER]
 
 Sets the machine up, builds into build/, and runs every test: unit tests, fuzz replays and guards by CTest, then the
 end-to-end tests of tests/e2e with real VMs, each with a look at what it leaves on the machine. The last line is
@@ -12,6 +12,8 @@ end-to-end tests of tests/e2e with real VMs, each with a look at what it leaves 
 
   --no-install   touch nothing of the machine; name what is missing
   --quick        leave the end-to-end tests out
+  --build DIR    test what is built in DIR (with sanitizers, say) instead; function images and kernels are build/'s, and
+                 logs are in DIR/e2e. What a sanitizer reports fails the test, in whichever program it was
   FILTER         regular expression: only tests whose name matches
 
 A missing capability (root, qemu, uffd, kvm) is a skip, and a failure if VH_TEST_REQUIRE, a list with commas, names it.
@@ -19,14 +21,19 @@ A missing capability (root, qemu, uffd, kvm) is a skip, and a failure if VH_TEST
 examples:
   sudo tests/run.sh
   tests/run.sh --no-install --quick unit/reap
+  sudo tests/run.sh --no-install --build build/asan e2e/clones
 END
 }
 
-set_up=() quick=0 filter=.
+set_up=() quick=0 filter=. build=$PWD/build
 while (($#)); do
     case $1 in
         --no-install) set_up=(--no-install) ;;
         --quick) quick=1 ;;
+        --build)
+            build=$(realpath -- "${2:?--build needs a folder}")
+            shift
+            ;;
         -h | --help) usage; exit 0 ;;
         -*) usage >&2; exit 2 ;;
         *) filter=$1 ;;
@@ -35,15 +42,20 @@ while (($#)); do
 done
 
 scripts/build.sh "${set_up[@]}" --for test
+if [[ $build != "$PWD/build" ]]; then
+    ninja -C "$build" --quiet
+    ln -sfn "$PWD/build/functions" "$build/functions"
+fi
 
 export PYTHONDONTWRITEBYTECODE=1
-out=build/e2e
-state=$PWD/$out/state # on a disk: the system's folder for temporary files may be memory, where O_DIRECT fails
+out=$build/e2e
+state=$out/state      # on a disk: the system's folder for temporary files may be memory, where O_DIRECT fails
 scratch=              # folder of the running test
 child=                # process group of the running test
 rm -rf "$out"
 mkdir -p "$out"
 results=$out/results
+reports=$out/sanitizer # what sanitizers have to say, in files beginning so
 : >"$results"
 
 # Ends the running test and whatever it left in its process group; TERM first, so that it can tidy up.
@@ -86,7 +98,8 @@ run_one() {
     seconds=$(sed -n 's/^# timeout: \([0-9]*\)$/\1/p' "$1")
     # the run directory holds sockets, whose paths must be short
     scratch=$(mktemp -d /tmp/vhive-e2e.XXXXXX)
-    VH_BUILD=$PWD/build VH_SCRATCH=$scratch VHIVE_STATE_DIR=$state VHIVE_RUN_DIR=$scratch/run \
+    ASAN_OPTIONS=log_path=$reports UBSAN_OPTIONS=log_path=$reports:print_stacktrace=1 TSAN_OPTIONS=log_path=$reports \
+        VH_BUILD=$build VH_SCRATCH=$scratch VHIVE_STATE_DIR=$state VHIVE_RUN_DIR=$scratch/run \
         VHIVE_GUEST_DIR=$PWD/build/guest setsid timeout -k 10 "${seconds:-180}" "$1" >"$2" 2>&1 </dev/null &
     child=$!
     wait "$child" || code=$?
@@ -102,6 +115,11 @@ run_e2e() {
     python3 tests/tools/leakcheck.py save "$out/before"
     run_one "$file" "$log" || code=$?
     lacks=$(capability "$log")
+    if compgen -G "$reports.*" >/dev/null; then
+        cat "$reports".* >>"$log"
+        rm "$reports".*
+        code=1
+    fi
     if ! python3 tests/tools/leakcheck.py compare "$out/before" "$scratch/run" >>"$log"; then
         result failed "$name" "$log"
     elif ((code == 0)); then
@@ -116,11 +134,11 @@ run_e2e() {
     scratch=
 }
 
-ctest --test-dir build -R "$filter" -j "$(nproc)" --output-on-failure --test-output-size-passed 1000000 \
+ctest --test-dir "$build" -R "$filter" -j "$(nproc)" --output-on-failure --test-output-size-passed 1000000 \
     --output-junit results.xml --no-tests=ignore || true # the tally knows
 if ((!quick)); then
     for file in tests/e2e/*.sh tests/e2e/*.py; do
         [[ ! -x $file ]] || run_e2e "$file"
     done
 fi
-python3 tests/tools/tally.py build/results.xml "$results"
+python3 tests/tools/tally.py "$build/results.xml" "$results"
