@@ -1,55 +1,23 @@
 #!/usr/bin/env python3
 # timeout: 240
 """Bad input of every kind: a non-zero exit code, an error that names the thing and the remedy, and nothing left."""
-import hashlib
 import json
 import os
 import shutil
 import subprocess
 
 from vhive_e2e import BUILD, CTL, GREETER, SCRATCH, check, ctl, invoke, need, snapshot_dir
+from vhive_faults import blob, read_json, variant
 
 need("root", "qemu", "uffd")
-
-
-def blob(layout, digest):
-    return os.path.join(layout, "blobs", *digest.split(":"))
-
-
-def read_json(layout, descriptor):
-    with open(blob(layout, descriptor["digest"])) as f:
-        return json.load(f)
-
-
-def put_blob(layout, content):
-    digest = "sha256:" + hashlib.sha256(content).hexdigest()
-    with open(blob(layout, digest), "wb") as f:
-        f.write(content)
-    return {"digest": digest, "size": len(content)}
-
-
-def variant(name, label, change_config):
-    """A copy of an example's layout with another configuration, well-formed in itself."""
-    layout = os.path.join(SCRATCH, label)
-    shutil.copytree(os.path.join(BUILD, "functions", name), layout)
-    with open(os.path.join(layout, "index.json")) as f:
-        index = json.load(f)
-    manifest = read_json(layout, index["manifests"][0])
-    config = read_json(layout, manifest["config"])
-    change_config(config["config"])
-    manifest["config"].update(put_blob(layout, json.dumps(config).encode()))
-    index["manifests"][0].update(put_blob(layout, json.dumps(manifest).encode()))
-    with open(os.path.join(layout, "index.json"), "w") as f:
-        json.dump(index, f)
-    return layout
 
 
 def damaged(label, damage):
     """A copy of hello's layout with damage done to its first layer."""
     layout = os.path.join(SCRATCH, label)
     shutil.copytree(os.path.join(BUILD, "functions", "hello"), layout)
-    with open(os.path.join(layout, "index.json")) as f:
-        manifest = read_json(layout, json.load(f)["manifests"][0])
+    index = read_json(os.path.join(layout, "index.json"))
+    manifest = read_json(blob(layout, index["manifests"][0]["digest"]))
     damage(blob(layout, manifest["layers"][0]["digest"]))
     return layout
 
@@ -98,10 +66,10 @@ def no_such_program(config):
     config.pop("Cmd", None)
 
 
-told("image without a command", run("oci:" + variant("hello", "no-command", no_command)), "command")
-told("function that exits at once", run("oci:" + variant("pyhello", "exits", exit_at_once)), "code 3",
+told("image without a command", run(variant("hello", "no-command", no_command)), "command")
+told("function that exits at once", run(variant("pyhello", "exits", exit_at_once)), "code 3",
      "these are my last words")
-told("command that is not there", run("oci:" + variant("hello", "no-program", no_such_program)), "/no/such/program")
+told("command that is not there", run(variant("hello", "no-program", no_such_program)), "/no/such/program")
 told("port never opened", run(hello, "--port", "9", env={"VHIVE_TIMEOUT_READY": "3s"}), "port", "deadline")
 told("guest that is silent", run(hello, env={"VHIVE_TIMEOUT_HELLO": "300ms"}), "booting again", "say hello")
 told("QEMU missing", run(hello, env={"VHIVE_VMM_QEMU": "/nonexistent/qemu"}), "/nonexistent/qemu", "install")

@@ -123,13 +123,13 @@ while True:
     if c.recv(1000):
         %s
 """
-for what, deed, words in (("panics", PANIC, ("panic",)), ("eats all memory", EAT, ("SIGKILL", "memory"))):
+for what, deed, words in (("panics", PANIC, ("panic",)), ("eats all memory", EAT, ("signal 9", "memory"))):
     at_start = python_function(what.replace(" ", "-"), deed)
     done = ctl("run", at_start, "--engine", "boot", timeout=90)
     told("guest %s at its start" % what, done.returncode, done.stderr, *words)
     later = python_function(what.replace(" ", "-") + "-later", SERVE % deed.replace("\n", "\n        "))
-    done = ctl("run", later, "--engine", "boot", "--invoke", "http:/", timeout=90)
-    told("guest %s while serving" % what, done.returncode, done.stderr, "invoke")
+    done = ctl("run", later, "--engine", "boot", "--invoke", "http:/", "--timeout", "10s", timeout=90)
+    told("guest %s while serving" % what, done.returncode, done.stderr, "invoke", "no answer", *words)
     command = Run(later, "boot")
     command.wait_ready()
     try:
