@@ -50,29 +50,53 @@ void vh__check_root(vh__exam *x)
             vh__found_fail(x, "give it that capability; a container: --privileged", "root without %s", needed[i].name);
 }
 
-/* The limit of the control group that we are in, UINT64_MAX without one: version 2, else version 1. */
-static uint64_t group_limit(void)
+/* Where a version of control groups tells what it knows of memory. */
+struct group_files {
+    const char *controller, *root, *limit, *used, *idle;
+};
+
+/* What a group's limit leaves: file pages that nobody has used of late do not count, they go when they must. */
+static bool group_free(const struct group_files *files, const char *group, uint64_t *free)
 {
-    static const struct {
-        const char *controller, *root, *file;
-    } versions[] = { { "\n0::", "", "memory.max" }, { ":memory:", "memory", "memory.limit_in_bytes" } };
+    char path[VH_EXAM_TEXT + 64];
+    uint64_t limit, used = 0, unused = 0;
+
+    snprintf(path, sizeof(path), "%s/%s", group, files->limit);
+    if (!read_field(path, "", 10, &limit)) /* "max", or no such group */
+        return false;
+    snprintf(path, sizeof(path), "%s/%s", group, files->used);
+    (void)read_field(path, "", 10, &used); /* what is not known counts for nothing */
+    snprintf(path, sizeof(path), "%s/memory.stat", group);
+    (void)read_field(path, files->idle, 10, &unused);
+    used -= VH_MIN(used, unused);
+    *free = limit - VH_MIN(limit, used);
+    return true;
+}
+
+/* What is left to the control group that we are in, UINT64_MAX without a limit: version 2, else version 1. */
+static uint64_t group_free_bytes(void)
+{
+    static const struct group_files versions[] = {
+        { "\n0::", "", "memory.max", "memory.current", "\ninactive_file " },
+        { ":memory:", "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "\ntotal_inactive_file " },
+    };
     vh_auto_buf vh__buf groups = { 0 };
-    uint64_t limit;
+    uint64_t free;
 
     vh__buf_puts(&groups, "\n");
     if (vh__file_read("/proc/self/cgroup", 65536, &groups, NULL))
         return UINT64_MAX;
     for (size_t i = 0; i < VH_ARRAY_LEN(versions); i++) {
         const char *at = strstr(groups.data, versions[i].controller);
-        char path[512];
+        char group[VH_EXAM_TEXT];
 
         if (!at)
             continue;
         at += strlen(versions[i].controller);
-        snprintf(path, sizeof(path), "/sys/fs/cgroup/%s%.*s/%s", versions[i].root, (int)VH_MIN(strcspn(at, "\n"), 256), at,
-                 versions[i].file);
-        if (read_field(path, "", 10, &limit))
-            return limit;
+        snprintf(group, sizeof(group), "/sys/fs/cgroup/%s%.*s", versions[i].root, (int)VH_MIN(strcspn(at, "\n"), 256),
+                 at);
+        if (group_free(&versions[i], group, &free))
+            return free;
     }
     return UINT64_MAX;
 }
@@ -86,7 +110,7 @@ void vh__check_memory(vh__exam *x)
         vh__found_fail(x, "mount /proc", "/proc/meminfo cannot be read");
         return;
     }
-    free = VH_MIN(kib << 10, group_limit());
+    free = VH_MIN(kib << 10, group_free_bytes());
     vh__found_size(free, have);
     vh__found_size(need, want);
     if (free < need)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 ctl, libexec = sys.argv[1:]
 if os.geteuid() != 0:
@@ -54,6 +55,40 @@ def machine():
     return sorted(os.listdir(scratch)), mounts, forward
 
 
+def full_group():
+    """A control group whose limit would do for a VM, were it not for what another process in it has."""
+    for root, limit in (("/sys/fs/cgroup", "memory.max"), ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")):
+        group = os.path.join(root, "vhive-doctor.%d" % os.getpid())
+        try:
+            os.mkdir(group)
+        except OSError:
+            continue
+        if os.path.exists(os.path.join(group, limit)):
+            break
+        os.rmdir(group)
+    else:
+        print("memory: no control group can be made")
+        return
+    join = "echo $$ >%s/cgroup.procs" % group
+    with open(os.path.join(group, limit), "w") as f:
+        f.write(str(700 << 20))
+    hog = subprocess.Popen(["sh", "-ec", join + '\nexec "$@"', "sh", sys.executable, "-c",
+                            "x = b'x' * (500 << 20); print('full', flush=True); input()"],
+                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        if hog.stdout.readline() != "full\n":
+            sys.exit("FAILED: 500 MiB were not to be had")
+        fails("memory", "free", before=join)
+    finally:
+        hog.communicate("\n")
+        for _ in range(50):  # what ended stays in its group for a moment
+            try:
+                os.rmdir(group)
+                break
+            except OSError:
+                time.sleep(0.1)
+
+
 def faults():
     qemu = os.path.join(scratch, "qemu")
     with open(qemu, "w") as f:
@@ -75,6 +110,7 @@ def faults():
           before="mount --bind {0} {0} && mount -o remount,bind,noexec {0}".format(libexec))
     if os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") < 64 << 30: # the most that may be asked for
         fails("memory", "free", "--function-memory", "64G")
+    full_group()
     fails("root", "65534", prefix=NOBODY)
     fails("root", "CAP_NET_ADMIN", prefix=("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"))
     fails("guest-kernel", "/nonexistent/vmlinux", "--guest-kernel", "/nonexistent/vmlinux")
