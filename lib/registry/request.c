@@ -106,13 +106,14 @@ static int next_url(const vh__http_response *response, const char *from, char **
     return 0;
 }
 
-/* One hop; |authorization| goes along as the last header. */
+/* One hop; |authorization| goes along as the last header. Of a page that is no success the beginning will do. */
 static int hop(const vh__http_request *q, const char *url, const char *authorization, const vh__wait *w,
                vh__http_response *response, vh_error *err)
 {
     const char *headers[4] = { NULL };
     vh__http_request one = *q;
     size_t n = 0;
+    int rc;
 
     for (const char *const *h = q->headers; h && *h && n + 2 < VH_ARRAY_LEN(headers); h++)
         headers[n++] = *h;
@@ -120,7 +121,8 @@ static int hop(const vh__http_request *q, const char *url, const char *authoriza
     one.headers = headers;
     one.url = url;
     vh__http_response_fini(response);
-    return send(&one, w, response, err);
+    rc = send(&one, w, response, err);
+    return rc == VH_ELIMIT && response->status >= 300 ? 0 : rc;
 }
 
 int vh__registry_follow(const vh__registry *r, const vh__http_request *q, const char *authorization,

@@ -51,9 +51,10 @@ def told(what, ref, *words, within=20, **settings):
     print("%s (%.1f s): %s" % (what, seconds, line))
 
 
-def mended(what, registry, rootfs, **settings):
-    done, seconds, state = pull(registry.ref, **settings)
+def mended(what, registry, rootfs, ref=None, within=60, **settings):
+    done, seconds, state = pull(ref or registry.ref, **settings)
     check(done.returncode == 0, "%s: %s" % (what, done.stderr))
+    check(seconds < within, "%s: took %.1f s" % (what, seconds))
     with open(os.path.join(state, "images", registry.image.digest[7:], "info.json")) as f:
         check(json.load(f)["rootfs_digest"] == rootfs, "%s: another root file system" % what)
     print("%s (%.1f s): mended" % (what, seconds))
@@ -170,6 +171,11 @@ with Misbehaving(good, everywhere(first(2, answer(429, headers={"Retry-After": "
     mended("429 twice", registry, rootfs)
 with Misbehaving(good, layer_of(biggest, first(2, answer(503)))) as registry:
     mended("503 twice in a layer", registry, rootfs)
+page = b"<html>" + bytes(200_000)  # longer than any document that is asked for
+with Misbehaving(good, everywhere(first(1, answer(503, page)))) as registry:
+    mended("503 with a long page", registry, rootfs, ref=registry.ref.replace(":v1", "@" + good.digest))
+with Misbehaving(good, layer_of(biggest, first(1, answer(503, page)))) as registry:
+    mended("503 with a long page in a layer", registry, rootfs)
 with Misbehaving(good, layer_of(biggest, answer(404))) as registry:
     told("a layer is missing", registry.ref, "layer 1 of 3", biggest, "404")
 
