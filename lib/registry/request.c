@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "auto.h"
 #include "json.h"
@@ -90,16 +91,20 @@ static bool is_redirect(int status)
 
 static int next_url(const vh__http_response *response, const char *from, char **to, vh_error *err)
 {
-    char location[8192]; /* signed addresses are long */
+    vh_auto_buf vh__buf location = { 0 }; /* signed addresses are long */
     vh_auto_free char *url = NULL;
     int rc;
 
-    if (!vh__http_header(response, "location", location, sizeof(location)))
-        return vh_error_set(err, VH_EPROTOCOL, "it redirects to nowhere");
-    rc = vh__http_url_resolve(from, location, &url, err);
+    vh__http_header_all(response, "location", &location);
+    rc = vh__buf_check(&location, "registry", err);
+    if (rc == 0 && location.len == 0)
+        rc = vh_error_set(err, VH_EPROTOCOL, "it redirects to nowhere");
+    if (rc)
+        return rc;
+    rc = vh__http_url_resolve(from, location.data, &url, err);
     if (rc)
         return vh_error_wrap(err, rc, "it redirects");
-    if (strncmp(from, "https:", 6) == 0 && strncmp(url, "https:", 6) != 0)
+    if (strncasecmp(from, "https:", 6) == 0 && strncasecmp(url, "https:", 6) != 0)
         return vh_error_set(err, VH_EREMOTE, "it redirects from https to %.*s, which is not followed",
                             (int)VH_MIN(vh__http_url_shown(url), 200), url);
     *to = vh_steal_ptr(url);

@@ -251,7 +251,7 @@ with Server(lambda h: (seen.append(h.headers.get("Authorization")), send(h, 200,
             send(handler, 401, b"", {"WWW-Authenticate": 'Basic realm="x"'})
             return True
         if name == biggest:
-            send(handler, 307, b"", {"Location": "http://%s/signed?key=%s" % (other.host, SECRET)})
+            send(handler, 307, b"", {"Location": "http://%s/signed?key=%s&%s" % (other.host, SECRET, "x" * 10_000)})
         return name == biggest
 
     with Misbehaving(good, asks_login) as registry:
