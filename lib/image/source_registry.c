@@ -55,15 +55,6 @@ static int remote_open(const vh__source_context *context, const char *rest, vh__
     return 0;
 }
 
-/* A tag is whatever the registry says today; a digest in the reference is binding. */
-static int check_pinned(const remote *r, const vh__oci_descriptor *d, vh_error *err)
-{
-    if (!r->ref.digest[0] || strcmp(r->ref.digest, d->digest) == 0)
-        return 0;
-    return vh_error_set(err, VH_ECORRUPT, "the registry's manifest is damaged: expected %s, found %s", r->ref.digest,
-                        d->digest);
-}
-
 static int remote_resolve(vh__source *s, size_t max, const vh__wait *w, vh__oci_descriptor *out, vh_error *err)
 {
     remote *r = (remote *)s;
@@ -76,8 +67,6 @@ static int remote_resolve(vh__source *s, size_t max, const vh__wait *w, vh__oci_
         return rc;
     d.size = r->text.len;
     rc = vh__digest_bytes(r->text.data ? r->text.data : "", r->text.len, d.digest, err);
-    if (rc == 0)
-        rc = check_pinned(r, &d, err);
     if (rc == 0)
         rc = vh__oci_document_kind(r->text.data ? r->text.data : "", r->text.len, type, &d.kind, err);
     if (rc)

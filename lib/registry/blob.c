@@ -112,7 +112,7 @@ static int check(download *d, vh_error *err)
 
 static int from_endpoint(vh__registry *r, vh__endpoint *e, download *d, const vh__wait *w, vh_error *err)
 {
-    vh__patience p = { 0 };
+    vh__patience p = { .r = r, .e = e, .refused = true };
     uint64_t before;
     int rc;
 
@@ -121,9 +121,11 @@ static int from_endpoint(vh__registry *r, vh__endpoint *e, download *d, const vh
         rc = ask_once(r, e, d, &p, w, err);
         if (rc == 0 || d->at == d->b->size)
             return check(d, err);
+        if (e->mirror && d->at <= before)
+            return rc; /* there is another to ask: nothing is waited for */
         if (d->at >= before + PROGRESS)
-            p = (vh__patience){ 0 }; /* it is a new trouble */
-        rc = vh__patience_wait(&p, rc, true, w, err);
+            p.tries = 0; /* it is a new trouble */
+        rc = vh__patience_wait(&p, rc, w, err);
     } while (rc == 0);
     return rc;
 }
@@ -131,15 +133,17 @@ static int from_endpoint(vh__registry *r, vh__endpoint *e, download *d, const vh
 static int get(vh__registry *r, download *d, const vh__wait *w, vh_error *err)
 {
     int rc = VH_ENOTFOUND;
+    vh__endpoint *e;
+    size_t i = 0;
 
-    for (size_t i = 0; i < r->n; i++) {
-        rc = from_endpoint(r, &r->endpoints[i], d, w, err);
+    while ((e = vh__registry_next(r, &i))) {
+        rc = from_endpoint(r, e, d, w, err);
         if (rc == 0)
             return 0;
-        rc = vh__registry_failed(r, &r->endpoints[i], rc, err);
+        rc = vh__registry_failed(r, e, rc, err);
         if (!vh__registry_go_on(rc, w))
             return rc;
-        if (rc == VH_ECORRUPT && rewind_file(d, NULL)) /* what is bad may be in what has come */
+        if (rewind_file(d, NULL)) /* what has come may be bad, and the next one would be blamed */
             return rc;
     }
     return rc;

@@ -75,9 +75,26 @@ bool vh__registry_go_on(int rc, const vh__wait *w)
     return rc != VH_ECANCELED && rc != -ENOMEM && rc != -ENOSPC && rc != -EDQUOT && vh__wait_left_ms(w) > 0;
 }
 
-int vh__registry_failed(const vh__registry *r, const vh__endpoint *e, int rc, vh_error *err)
+vh__endpoint *vh__registry_next(vh__registry *r, size_t *i)
+{
+    vh__endpoint *found = NULL;
+
+    pthread_mutex_lock(&r->lock);
+    while (!found && *i < r->n) {
+        vh__endpoint *e = &r->endpoints[(*i)++];
+
+        found = e->down ? NULL : e;
+    }
+    pthread_mutex_unlock(&r->lock);
+    return found;
+}
+
+int vh__registry_failed(vh__registry *r, vh__endpoint *e, int rc, vh_error *err)
 {
     if (e->mirror && rc != VH_ECANCELED)
         vh__log(r->env, VH_LOG_WARN, "image", NULL, "mirror %s: %s", e->host, err && err->msg[0] ? err->msg : "failed");
+    pthread_mutex_lock(&r->lock);
+    e->down = e->down || (e->mirror && vh__registry_unreachable(rc));
+    pthread_mutex_unlock(&r->lock);
     return vh_error_wrap(err, rc, "%s %s", e->mirror ? "mirror" : "registry", e->host);
 }

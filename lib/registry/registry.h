@@ -9,8 +9,8 @@
  *     vh__registry_free(r);
  *
  * Mirrors are asked first, in their order, then the registry itself. A connection that breaks is resumed, "too many
- * requests" and "unavailable" are waited out as long as the deadline allows, redirects are followed a few times and
- * never from https to http. TLS is spoken everywhere but with hosts of this machine and those named insecure, which
+ * requests" and "unavailable" are waited out as long as the deadline allows, but not those of a mirror, which is left
+ * out from then on. Redirects are followed a few times and never from https to http. TLS is spoken everywhere but with hosts of this machine and those named insecure, which
  * may answer in plain HTTP. Credentials go to the host they are for, to the token service it names, and nowhere else;
  * no message has them.
  *
@@ -74,8 +74,8 @@ void vh__registry_free(vh__registry *r);
 
 /**
  * Gets the manifest or index |which|, a tag or a digest, of at most |max| bytes into |text| (emptied first), and its
- * media type, "" if the registry names none. Nothing is verified.
- * VH_ENOTFOUND; VH_EREMOTE (refused: login, name); VH_ELIMIT; unreachable, see vh__registry_unreachable(); as
+ * media type, "" if the registry names none. What a digest named is verified; a tag is whatever the registry says.
+ * VH_ECORRUPT; VH_ENOTFOUND; VH_EREMOTE (refused: login, name); VH_ELIMIT; unreachable, see vh__registry_unreachable(); as
  * vh__http_do().
  */
 VH_MUST_CHECK int vh__registry_manifest(vh__registry *r, const char *which, size_t max, const vh__wait *w,

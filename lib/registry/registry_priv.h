@@ -61,6 +61,7 @@ typedef struct vh__endpoint {
     char host[VH_REGISTRY_HOST_MAX + 1]; /* as credentials know it */
     char base[VH_REGISTRY_HOST_MAX + 32]; /* "https://HOST"; "" until it is known */
     bool mirror;
+    bool down;           /* a mirror that did not answer when it was last asked: it is not asked again */
     bool may_plain;      /* it may answer in plain HTTP */
     char *authorization; /* header of that name; NULL: none is wanted, or none known yet */
 } vh__endpoint;
@@ -80,7 +81,7 @@ struct vh__registry {
     cJSON *credentials;
     size_t n;
     vh__endpoint endpoints[VH_REGISTRY_MIRRORS_MAX + 1];
-    pthread_mutex_t lock; /* of |base| and |authorization| */
+    pthread_mutex_t lock; /* of |base|, |authorization| and |down| */
 };
 
 /* --- token.c */
@@ -119,8 +120,11 @@ VH_MUST_CHECK int vh__registry_follow(const vh__registry *r, const vh__http_requ
 /** The error that a status other than 2xx is: VH_ENOTFOUND, VH_EREMOTE, -EHOSTDOWN. */
 int vh__registry_status(const vh__http_response *response, const char *host, vh_error *err);
 
-/** Attempts of one request. Zero-initialise. */
+/** Attempts of one request to |e|. Zero-initialise the rest. */
 typedef struct vh__patience {
+    const vh__registry *r;
+    const vh__endpoint *e;
+    bool refused; /* that nobody listens is no reason to end */
     unsigned tries;
     uint32_t asked_ms; /* what the last answer asked to wait, 0: nothing */
 } vh__patience;
@@ -128,14 +132,16 @@ typedef struct vh__patience {
 /** Takes note of Retry-After. */
 void vh__patience_hear(vh__patience *p, const vh__http_response *response);
 /**
- * After the failure |rc|, whose message is in |err|: 0 when it may be tried again, having waited; else |rc| or
- * VH_ECANCELED, with the message. |refused|: that nobody listens is no reason to end.
+ * After the failure |rc|, whose message is in |err|: 0 when it may be tried again, having waited, which is logged if
+ * it takes a while; else |rc| or VH_ECANCELED, with the message.
  */
-VH_MUST_CHECK int vh__patience_wait(vh__patience *p, int rc, bool refused, const vh__wait *w, vh_error *err);
+VH_MUST_CHECK int vh__patience_wait(vh__patience *p, int rc, const vh__wait *w, vh_error *err);
 
+/** The endpoint to ask after the first |*i| of them, which it counts on; NULL: that was the last. */
+vh__endpoint *vh__registry_next(vh__registry *r, size_t *i);
 /** Whether after |rc| the next endpoint may be asked: neither cancelled nor out of time, memory or disk. */
 bool vh__registry_go_on(int rc, const vh__wait *w);
 /** Puts the name of what was asked in front of |err|, and for a mirror logs it: the next one will be asked. */
-int vh__registry_failed(const vh__registry *r, const vh__endpoint *e, int rc, vh_error *err);
+int vh__registry_failed(vh__registry *r, vh__endpoint *e, int rc, vh_error *err);
 
 #endif

@@ -18,6 +18,8 @@ enum {
     BACKOFF_MS = 250, /* the first; each is twice as long as the one before */
     PROBE_MS = 5000,
     STALL_MS = 20000,
+    MIRROR_STALL_MS = 8000, /* there is another to ask */
+    TELL_MS = 2000,         /* of longer waits is told */
     ERROR_BODY_MAX = 1 << 16,
 };
 
@@ -138,7 +140,8 @@ int vh__registry_follow(const vh__registry *r, const vh__http_request *q, const 
 
     base.sock = -1;
     base.ca_file = r->ca_file;
-    base.stall_ms = STALL_MS;
+    if (!base.stall_ms)
+        base.stall_ms = STALL_MS;
     *home = true;
     for (int n = 0; url && n <= REDIRECTS_MAX; n++) {
         char *next = NULL;
@@ -178,7 +181,7 @@ static int ask(vh__registry *r, vh__endpoint *e, const vh__registry_get *g, cons
 {
     const char *headers[2] = { g->header, NULL };
     vh__http_request q = { .headers = headers, .sock = -1, .max_body = g->max_body, .sink = g->sink,
-                           .sink_arg = g->arg };
+                           .sink_arg = g->arg, .stall_ms = e->mirror ? MIRROR_STALL_MS : STALL_MS };
     vh_auto_free char *url = NULL;
     char *authorization = NULL;
     bool home = false;
@@ -275,17 +278,20 @@ static bool passes(int rc, bool refused)
     return rc == -ECONNRESET || rc == -EHOSTDOWN || rc == -ETIMEDOUT || rc == -EPIPE;
 }
 
-int vh__patience_wait(vh__patience *p, int rc, bool refused, const vh__wait *w, vh_error *err)
+int vh__patience_wait(vh__patience *p, int rc, const vh__wait *w, vh_error *err)
 {
     uint32_t ms = p->asked_ms ? p->asked_ms : (uint32_t)BACKOFF_MS << p->tries;
     int slept;
 
-    if (!passes(rc, refused))
+    if (!passes(rc, p->refused))
         return rc;
     if (++p->tries >= TRIES_MAX)
         return vh_error_wrap(err, rc, "tried %u times", p->tries);
     if (ms >= (uint32_t)vh__wait_left_ms(w))
         return vh_error_wrap(err, rc, "no time is left to wait %u ms and ask again", ms);
+    if (ms >= TELL_MS)
+        vh__log(p->r->env, VH_LOG_INFO, "image", NULL, "%s: it is asked again in %u s: %s", p->e->host, ms / 1000,
+                err && err->msg[0] ? err->msg : vh_strerror(rc));
     slept = vh__wait_sleep(w, ms, "wait to ask the registry again", NULL);
     return slept == VH_ECANCELED ? vh_error_set(err, VH_ECANCELED, "cancelled") : 0;
 }

@@ -306,9 +306,32 @@ with Server(lambda h: send(h, 200, b'{"token":"a b\\nX: y"}')) as service, \
         Misbehaving(good, wants_token(service)) as registry:
     told("token that is none", registry.ref, "has no token")
 
-# --- a mirror that lies is no harm
-with Misbehaving(good) as registry, Misbehaving(good, layer_of(biggest, answer(200, bytes(flipped)))) as mirror:
-    mended("wrong bytes of a mirror", registry, rootfs, VHIVE_IMAGE_MIRRORS="%s=%s" % (registry.host, mirror.host))
+# --- a mirror that lies, or cannot answer, is no harm: the registry itself is asked, and at once
+def cut_noise(handler, data):
+    """Half of a layer, of other bytes than it has, and then nothing more."""
+    if handler.headers.get("Range"):
+        return answer(404)(handler, data)
+    send(handler, 200, bytes(len(data) // 2), {"Content-Length": str(len(data))})
+    return True
+
+
+def mirrored(what, fault, pinned=False):
+    with Misbehaving(good) as registry, Misbehaving(good, fault) as mirror:
+        mended(what, registry, rootfs, ref=registry.ref.replace(":v1", "@" + good.digest) if pinned else None,
+               within=10, VHIVE_IMAGE_MIRRORS="%s=%s" % (registry.host, mirror.host))
+        return mirror.asked
+
+
+mirrored("wrong bytes of a mirror", layer_of(biggest, answer(200, bytes(flipped))))
+mirrored("wrong bytes of a mirror that breaks off", layer_of(biggest, cut_noise))
+mirrored("another manifest of a mirror", lambda h, kind, name, data: kind == "manifests" and answer(
+    200, data + b" ", {"Content-Type": good.type})(h, data), pinned=True)
+mirrored("a mirror that is busy", layer_of(biggest, answer(429, headers={"Retry-After": "60"})))
+asked = mirrored("a mirror that cannot answer", everywhere(answer(503)))
+check(len(asked) == 1, "a mirror that is down was asked again: %s" % asked)
+with Misbehaving(good) as registry:
+    mended("a mirror that is down", registry, rootfs, within=5,
+           VHIVE_IMAGE_MIRRORS="%s=127.0.0.1:1" % registry.host)
 
 # --- the image is the fault
 evil = {
