@@ -48,6 +48,16 @@ static size_t file_of(const vh__fetch *f, size_t i)
     return top;
 }
 
+/* How many layers have the content of layer |i|, whose file it is. */
+static size_t count_equal(const vh__fetch *f, size_t i)
+{
+    size_t n = 0;
+
+    for (size_t j = 0; j <= i; j++)
+        n += file_of(f, j) == i;
+    return n;
+}
+
 /* With the lock held, so that reports come one at a time and in order. */
 static void report(vh__fetch *f)
 {
@@ -78,7 +88,6 @@ static bool take(vh__fetch *f, size_t *i)
     while (!found && f->left > 0 && !f->error.code) {
         *i = --f->left;
         found = file_of(f, *i) == *i;
-        f->fetched += !found;
     }
     pthread_mutex_unlock(&f->lock);
     return found;
@@ -120,7 +129,7 @@ static void tell(vh__fetch *f, size_t i, const vh_error *error)
     pthread_mutex_lock(&f->lock);
     if (!error->code) {
         f->files[i].whole = true;
-        f->fetched++;
+        f->fetched += count_equal(f, i); /* at once, so that whoever has opened all of them finds them done */
         report(f);
     } else if (!f->error.code) {
         f->error = *error;
