@@ -51,9 +51,11 @@ typedef struct vh_images_options {
     uint64_t max_unpacked_bytes; /**< of all layers together, unpacked; holes of sparse files count. Default 16 GiB */
     uint64_t max_entries;        /**< entries of all layers together; default 1 million */
     uint64_t max_config_bytes;   /**< of each JSON document (index, manifest, config); default 4 MiB */
-    const char *auth_file;       /**< Docker's config.json, whose "auths" registries get; NULL, "": the first there is
-                                      of $REGISTRY_AUTH_FILE, $DOCKER_CONFIG/config.json, ~/.docker/config.json.
-                                      Credential helpers are not run */
+    const char *auth_file;       /**< Docker's config.json, whose "auths" registries get. NULL, "": $REGISTRY_AUTH_FILE
+                                      if that is set, else $DOCKER_CONFIG/config.json if that is, else those there are
+                                      of $XDG_RUNTIME_DIR/containers/auth.json (without the variable it is in
+                                      /run/containers/UID), $XDG_CONFIG_HOME/containers/auth.json (~/.config) and
+                                      ~/.docker/config.json. Credential helpers are not run */
     const char *ca_file;         /**< PEM file of authorities to trust beside the system's; NULL, "": none */
     const char *mirrors;         /**< "HOST=MIRROR[,MIRROR]... ...": asked in this order before HOST itself */
     const char *insecure_registries; /**< "HOST[:PORT] ...", which may answer in plain HTTP, as those of this machine

@@ -1,4 +1,6 @@
-/* Docker's config.json: {"auths": {"HOST[/NAME]": {"auth": base64 of "user:password"}}}. */
+/*
+ * Docker's config.json, and podman's auth.json alike: {"auths": {"HOST[/NAME]": {"auth": base64 of "user:password"}}}.
+ */
 #include "registry_priv.h"
 
 #include <ctype.h>
@@ -6,6 +8,7 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "auto.h"
 #include "json.h"
@@ -129,28 +132,43 @@ static bool key_is(const char *key, const char *want)
     return n == strlen(want) && strncasecmp(text, want, n) == 0;
 }
 
-static const cJSON *entry_of(const cJSON *auths, const char *want)
+static const cJSON *entry_in(const cJSON *doc, const char *want)
 {
     const cJSON *e;
 
-    cJSON_ArrayForEach(e, auths)
+    cJSON_ArrayForEach(e, cJSON_GetObjectItemCaseSensitive(doc, "auths"))
         if (e->string && cJSON_IsObject(e) && key_is(e->string, want))
             return e;
     return NULL;
 }
 
-/* The helper of |host|, or the one of all hosts. */
-static void note_helper(const cJSON *doc, const char *host, vh__login *out)
+static const cJSON *entry_of(const cJSON *docs, const char *want)
 {
-    const cJSON *helpers = cJSON_GetObjectItemCaseSensitive(doc, "credHelpers");
-    const char *name = vh__json_str_or(helpers, host, vh__json_str_or(doc, "credsStore", ""));
+    const cJSON *doc, *found = NULL;
 
-    (void)snprintf(out->helper, sizeof(out->helper), "%s", name);
+    cJSON_ArrayForEach(doc, docs)
+        found = found ? found : entry_in(doc, want);
+    return found;
 }
 
-int vh__login_find(const cJSON *doc, const char *host, const char *name, vh__login *out, vh_error *err)
+/* The helper of |host|, or the one of all hosts. */
+static void note_helper(const cJSON *docs, const char *host, vh__login *out)
 {
-    const cJSON *auths = cJSON_GetObjectItemCaseSensitive(doc, "auths"), *entry = NULL;
+    const cJSON *doc;
+
+    cJSON_ArrayForEach(doc, docs)
+    {
+        const cJSON *helpers = cJSON_GetObjectItemCaseSensitive(doc, "credHelpers");
+        const char *name = vh__json_str_or(helpers, host, vh__json_str_or(doc, "credsStore", ""));
+
+        if (!out->helper[0])
+            (void)snprintf(out->helper, sizeof(out->helper), "%s", name);
+    }
+}
+
+int vh__login_find(const cJSON *docs, const char *host, const char *name, vh__login *out, vh_error *err)
+{
+    const cJSON *entry = NULL;
     vh_auto_free char *want = vh__strf("%s/%s", host, name);
     vh__login l = { 0 };
     int rc = want ? 0 : vh_error_set(err, -ENOMEM, "credentials for %s", host);
@@ -160,7 +178,7 @@ int vh__login_find(const cJSON *doc, const char *host, const char *name, vh__log
     while (!entry && *want) {
         char *slash = strrchr(want, '/');
 
-        entry = entry_of(auths, want);
+        entry = entry_of(docs, want);
         want[slash ? slash - want : 0] = '\0';
     }
     if (entry)
@@ -170,39 +188,72 @@ int vh__login_find(const cJSON *doc, const char *host, const char *name, vh__log
         return rc;
     }
     if (!l.basic && !l.identity && !l.token)
-        note_helper(doc, host, &l);
+        note_helper(docs, host, &l);
     *out = l;
     return 0;
 }
 
-/* Where the tools that log in write it; NULL: out of memory. */
-static char *default_file(void)
+/* Appends the document in |taken| (NULL: out of memory) to |docs|; unless it was |named| there need not be any. */
+static int add_file(char *taken, bool named, cJSON *docs, vh_error *err)
 {
-    const char *podman = getenv("REGISTRY_AUTH_FILE"), *docker = getenv("DOCKER_CONFIG"), *home = getenv("HOME");
-
-    if (podman && *podman)
-        return strdup(podman);
-    if (docker && *docker)
-        return vh__path_join(docker, "config.json");
-    return vh__strf("%s/.docker/config.json", home ? home : "");
-}
-
-int vh__credentials_read(const char *file, cJSON **doc, vh_error *err)
-{
-    vh_auto_free char *path = file && *file ? strdup(file) : default_file();
+    vh_auto_free char *path = taken;
+    cJSON *doc = NULL;
     vh_error why = { 0 };
-    int rc = path ? vh__json_read(path, FILE_MAX, doc, &why) : -ENOMEM;
+    int rc = path ? vh__json_read(path, FILE_MAX, &doc, &why) : -ENOMEM;
 
     if (rc == -ENOMEM)
         return vh_error_set(err, -ENOMEM, "credentials");
-    if (rc == -ENOENT && !(file && *file)) {
-        *doc = NULL;
+    if (!named && (rc == -ENOENT || rc == -ENOTDIR))
         return 0;
-    }
     if (rc == VH_EINVALID) /* a parser's message may quote what it met */
         return vh_error_set(err, VH_EINVALID, "credentials: %s is not JSON: log in anew, or name another file "
                             "(image.auth_file)", path);
     if (rc && err)
         *err = why;
-    return rc ? vh_error_wrap(err, rc, "credentials") : 0;
+    if (rc)
+        return vh_error_wrap(err, rc, "credentials");
+    (void)cJSON_AddItemToArray(docs, doc); /* fails only for what is no array */
+    return 0;
+}
+
+/* A variable of the environment; NULL when it is empty or not there. */
+static const char *variable(const char *name)
+{
+    const char *value = getenv(name);
+
+    return value && *value ? value : NULL;
+}
+
+/* Where podman and skopeo write logins, then where docker does; a variable of theirs that names a place is obeyed. */
+static int add_default_files(cJSON *docs, vh_error *err)
+{
+    const char *file = variable("REGISTRY_AUTH_FILE"), *docker = variable("DOCKER_CONFIG");
+    const char *run = variable("XDG_RUNTIME_DIR"), *config = variable("XDG_CONFIG_HOME"), *home = variable("HOME");
+    int rc;
+
+    if (file)
+        return add_file(strdup(file), false, docs, err);
+    if (docker)
+        return add_file(vh__path_join(docker, "config.json"), false, docs, err);
+    rc = add_file(run ? vh__strf("%s/containers/auth.json", run)
+                      : vh__strf("/run/containers/%u/auth.json", (unsigned)getuid()), false, docs, err);
+    if (rc == 0)
+        rc = add_file(vh__strf("%s%s/containers/auth.json", config ? config : home ? home : "",
+                               config ? "" : "/.config"), false, docs, err);
+    if (rc == 0)
+        rc = add_file(vh__strf("%s/.docker/config.json", home ? home : ""), false, docs, err);
+    return rc;
+}
+
+int vh__credentials_read(const char *file, cJSON **docs, vh_error *err)
+{
+    vh_auto_json cJSON *all = cJSON_CreateArray();
+    int rc;
+
+    if (!all)
+        return vh_error_set(err, -ENOMEM, "credentials");
+    rc = file && *file ? add_file(strdup(file), true, all, err) : add_default_files(all, err);
+    if (rc == 0)
+        *docs = vh_steal_ptr(all);
+    return rc;
 }

@@ -52,7 +52,7 @@ void vh__registry_ref_print(const vh__registry_ref *ref, char *out, size_t cap);
 
 /** How to reach registries. All borrowed for the call that takes it; NULL and "" mean none. */
 typedef struct vh__registry_options {
-    const char *auth_file; /* Docker's config.json, whose "auths" are used; NULL: where Docker and podman look */
+    const char *auth_file; /* Docker's config.json, whose "auths" are used; NULL: where docker and podman look */
     const char *ca_file;   /* PEM of certificate authorities to trust beside the system's */
     const char *mirrors;   /* "HOST=MIRROR[,MIRROR]... ..." */
     const char *insecure;  /* "HOST ...": may answer in plain HTTP; spaces or commas between them */

@@ -25,7 +25,7 @@ typedef struct vh__challenge {
  */
 VH_MUST_CHECK int vh__challenge_parse(const char *text, vh__challenge *out, vh_error *err);
 
-/* --- credentials.c: Docker's config.json */
+/* --- credentials.c: Docker's config.json, podman's auth.json */
 
 /** What is known for one host; each NULL or on the heap. vh__login_fini() wipes it. */
 typedef struct vh__login {
@@ -40,17 +40,18 @@ void vh__login_fini(vh__login *l);
 void vh__secret_free(char *secret);
 
 /**
- * Finds what the parsed config.json |doc| (NULL: nothing) knows for |name| on |host|: the entry of the longest prefix
- * of "host/name". VH_EINVALID for an entry that cannot be read; no message quotes it. The caller owns |*out|.
+ * Finds what |docs|, an array of parsed config.json, know for |name| on |host|: the entry of the longest prefix of
+ * "host/name", and of equal ones the first. VH_EINVALID for an entry that cannot be read; no message quotes it. The
+ * caller owns |*out|.
  */
-VH_MUST_CHECK int vh__login_find(const cJSON *doc, const char *host, const char *name, vh__login *out, vh_error *err);
+VH_MUST_CHECK int vh__login_find(const cJSON *docs, const char *host, const char *name, vh__login *out, vh_error *err);
 
 /**
- * Reads config.json: |file|, or for NULL the first there is of $REGISTRY_AUTH_FILE, $DOCKER_CONFIG/config.json and
- * ~/.docker/config.json; none gives NULL in |*doc|. The caller owns |*doc|. -ENOENT for a file that was named,
+ * Reads config.json into the array |*docs|, which the caller owns: |file|, or for NULL and "" what there is of the
+ * files that podman, skopeo and docker write, see vh_images_options. -ENOENT for a |file| that is not there,
  * VH_EINVALID.
  */
-VH_MUST_CHECK int vh__credentials_read(const char *file, cJSON **doc, vh_error *err);
+VH_MUST_CHECK int vh__credentials_read(const char *file, cJSON **docs, vh_error *err);
 
 /* --- endpoints.c: where to ask */
 

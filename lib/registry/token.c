@@ -154,10 +154,10 @@ static int refuse(const vh__login *l, const vh__endpoint *e, vh_error *err)
         return vh_error_set(err, VH_EREMOTE, "it wants a login, and config.json leaves that to the helper \"%s\", "
                             "which is not run: write the login into \"auths\" (skopeo login %s)", l->helper, e->host);
     if (l->basic || l->token || l->identity)
-        return vh_error_set(err, VH_EREMOTE, "it refuses the credentials that config.json has: log in anew (docker "
-                            "login %s), or ask for the right to pull", e->host);
-    return vh_error_set(err, VH_EREMOTE, "it wants a login, and config.json has none for it: log in (docker login "
-                        "%s), or name another file (image.auth_file)", e->host);
+        return vh_error_set(err, VH_EREMOTE, "it refuses the credentials that are known: log in anew (docker login "
+                            "%s), or ask for the right to pull", e->host);
+    return vh_error_set(err, VH_EREMOTE, "it wants a login, and none is known for it: log in (docker login %s), or "
+                        "name the file that has it (image.auth_file)", e->host);
 }
 
 int vh__registry_refused(const vh__registry *r, const vh__endpoint *e, vh_error *err)

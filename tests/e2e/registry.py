@@ -159,6 +159,9 @@ with Registry(storage, tls + "auth: {htpasswd: {realm: test, path: %s}}\n" % pas
     refused("login of another host", ref, "docker login " + basic.host, DOCKER_CONFIG=elsewhere, **trust)
     refused("wrong password", ref, "refuses the credentials", DOCKER_CONFIG=bad, **trust)
     same("password", ref, rootfs, DOCKER_CONFIG=good, **trust)
+    run("skopeo", "login", "--tls-verify=false", "-u", "joe", "-p", SECRET, basic.host,
+        env={**os.environ, "XDG_RUNTIME_DIR": SCRATCH})
+    same("login of skopeo", ref, rootfs, DOCKER_CONFIG="", XDG_RUNTIME_DIR=SCRATCH, **trust)
     same("password by setting", ref, rootfs, VHIVE_IMAGE_AUTH_FILE=good + "/config.json", **trust)
 
 with TokenService(key, certificate, "joe", SECRET) as service:

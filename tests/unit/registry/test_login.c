@@ -9,6 +9,7 @@
 #include "failalloc.h"
 #include "fd.h"
 #include "json.h"
+#include "path.h"
 #include "registry_priv.h"
 
 static vh__challenge parsed(const char *text)
@@ -63,12 +64,13 @@ static void what_is_no_challenge_is_refused(void **state)
 /* What |json| has for |name| on |host|. */
 static int find(const char *json, const char *host, const char *name, vh__login *l, vh_error *err)
 {
-    cJSON *doc = cJSON_Parse(json);
+    cJSON *docs = cJSON_CreateArray(), *doc = cJSON_Parse(json);
     int rc;
 
     assert_non_null(doc);
-    rc = vh__login_find(doc, host, name, l, err);
-    cJSON_Delete(doc);
+    assert_true(cJSON_AddItemToArray(docs, doc));
+    rc = vh__login_find(docs, host, name, l, err);
+    cJSON_Delete(docs);
     return rc;
 }
 
@@ -129,24 +131,68 @@ static void config_json_is_read_from_where_it_is_told(void **state)
 {
     testenv t;
     char path[128];
-    cJSON *doc;
+    cJSON *docs;
     vh_error err = { 0 };
 
     (void)state;
     testenv_init(&t);
     snprintf(path, sizeof(path), "%s/config.json", t.dir);
-    assert_int_equal(vh__credentials_read(path, &doc, &err), -ENOENT);
+    assert_int_equal(vh__credentials_read(path, &docs, &err), -ENOENT);
     setenv("REGISTRY_AUTH_FILE", "", 1);
     setenv("DOCKER_CONFIG", t.dir, 1);
-    assert_ok(vh__credentials_read("", &doc, &err), err);
-    assert_null(doc); /* nobody has logged in */
+    assert_ok(vh__credentials_read("", &docs, &err), err);
+    assert_int_equal(cJSON_GetArraySize(docs), 0); /* nobody has logged in */
+    cJSON_Delete(docs);
     assert_ok(vh__file_write_atomic(path, "{\"auths\":{}}", 12, 0600, &err), err);
-    assert_ok(vh__credentials_read(NULL, &doc, &err), err);
-    assert_non_null(doc);
-    cJSON_Delete(doc);
+    assert_ok(vh__credentials_read(NULL, &docs, &err), err);
+    assert_int_equal(cJSON_GetArraySize(docs), 1);
+    cJSON_Delete(docs);
     assert_ok(vh__file_write_atomic(path, "secret", 6, 0600, &err), err);
-    assert_int_equal(vh__credentials_read(NULL, &doc, &err), VH_EINVALID);
+    assert_int_equal(vh__credentials_read(NULL, &docs, &err), VH_EINVALID);
     assert_null(strstr(err.msg, "secret"));
+    testenv_fini(&t);
+}
+
+/* Writes a login of |host|, "u:p" in base64 as |auth|, to |dir|/|name|. */
+static void put_login(const char *dir, const char *name, const char *host, const char *auth)
+{
+    char path[256], text[128];
+    vh_error err = { 0 };
+
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    *strrchr(path, '/') = '\0';
+    assert_ok(vh__path_mkdirs(path, 0700, &err), err);
+    path[strlen(path)] = '/';
+    snprintf(text, sizeof(text), "{\"auths\":{\"%s\":{\"auth\":\"%s\"}}}", host, auth);
+    assert_ok(vh__file_write_atomic(path, text, strlen(text), 0600, &err), err);
+}
+
+static void logins_of_podman_and_docker_are_found_together(void **state)
+{
+    static const char *const want[][2] = { { "podman", "YTpi" }, { "config", "Yzpk" }, { "docker", "ZTpm" } };
+    testenv t;
+    cJSON *docs;
+    vh_error err = { 0 };
+
+    (void)state;
+    testenv_init(&t);
+    setenv("REGISTRY_AUTH_FILE", "", 1);
+    setenv("DOCKER_CONFIG", "", 1);
+    setenv("XDG_CONFIG_HOME", "", 1);
+    setenv("XDG_RUNTIME_DIR", t.dir, 1);
+    setenv("HOME", t.dir, 1);
+    put_login(t.dir, "containers/auth.json", "podman", "YTpi");
+    put_login(t.dir, ".config/containers/auth.json", "config", "Yzpk");
+    put_login(t.dir, ".docker/config.json", "docker", "ZTpm");
+    assert_ok(vh__credentials_read(NULL, &docs, &err), err);
+    for (size_t i = 0; i < 3; i++) {
+        vh__login l;
+
+        assert_ok(vh__login_find(docs, want[i][0], "x", &l, &err), err);
+        assert_string_equal(l.basic, want[i][1]);
+        vh__login_fini(&l);
+    }
+    cJSON_Delete(docs);
     testenv_fini(&t);
 }
 
@@ -192,6 +238,7 @@ int main(void)
         cmocka_unit_test(logins_are_found_by_host),
         cmocka_unit_test(bad_logins_are_refused_without_being_shown),
         cmocka_unit_test(config_json_is_read_from_where_it_is_told),
+        cmocka_unit_test(logins_of_podman_and_docker_are_found_together),
         cmocka_unit_test(running_out_of_memory_leaves_nothing),
     };
 
