@@ -158,6 +158,12 @@ static bool is_schema1(const cJSON *doc, const char *type)
            vh__json_u64_or(doc, "schemaVersion", 2) == 1;
 }
 
+/* One digest must not stand for two images: whoever serves the bytes would choose by the media type that he sends. */
+static bool is_ambiguous(const cJSON *doc, vh__oci_kind kind)
+{
+    return cJSON_HasObjectItem(doc, kind == VH_OCI_INDEX ? "layers" : "manifests");
+}
+
 int vh__oci_document_kind(const char *bytes, size_t n, const char *media_type, vh__oci_kind *out, vh_error *err)
 {
     vh_auto_json cJSON *doc = NULL;
@@ -179,6 +185,8 @@ int vh__oci_document_kind(const char *bytes, size_t n, const char *media_type, v
     if (kind != VH_OCI_INDEX && kind != VH_OCI_MANIFEST)
         return vh_error_set(err, VH_EIMAGE, "the registry has something of type \"%.100s\", not a container image",
                             media_type);
+    if (is_ambiguous(doc, kind))
+        return vh_error_set(err, VH_EIMAGE, "the registry has something that is an index and a manifest at once");
     *out = kind;
     return 0;
 }

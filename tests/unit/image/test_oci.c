@@ -271,6 +271,9 @@ static void a_registrys_document_is_known_by_type_or_content(void **state)
         { "{}", "", VH_EIMAGE },
         { "{\"layers\":[]}", "application/vnd.oci.image.config.v1+json", VH_EIMAGE },
         { "{\"schemaVersion\":1}", "application/vnd.oci.image.manifest.v1+json", VH_EIMAGE },
+        { "{\"manifests\":[],\"layers\":[]}", "application/vnd.oci.image.index.v1+json", VH_EIMAGE },
+        { "{\"manifests\":[],\"layers\":[]}", "application/vnd.oci.image.manifest.v1+json", VH_EIMAGE },
+        { "{\"manifests\":[],\"layers\":[]}", "", VH_EIMAGE },
         { "{}", "application/vnd.docker.distribution.manifest.v1+json", VH_EIMAGE },
         { "[]", "application/vnd.oci.image.index.v1+json", VH_EIMAGE },
     };
