@@ -112,6 +112,8 @@ static int unpack_if_need_be(int *fd, const char *spool, uint64_t max, const vh_
         return not_tar(a, err);
     if (archive_filter_count(a) == 1)
         return 0;
+    if (archive_filter_count(a) > 2) /* the work in between would know neither limit nor deadline */
+        return vh_error_set(err, VH_EIMAGE, "it is compressed more than once: unpack it first");
     rc = spool_file(spool, &plain, err);
     if (rc == 0)
         rc = unpack(a, plain, spool, max, w, err);
@@ -152,10 +154,12 @@ static char *target_of(const char *name, const char *symlink)
 static int note(vh__tarball *t, struct archive_entry *e, member **out, vh_error *err)
 {
     const char *name = archive_entry_pathname(e), *hard = archive_entry_hardlink(e), *soft = archive_entry_symlink(e);
+    const char *link = hard ? hard : soft;
     member *m;
 
     *out = NULL;
-    if (!name || strlen(name) > NAME_MAX_BYTES || archive_entry_filetype(e) == AE_IFDIR)
+    if (!name || strlen(name) > NAME_MAX_BYTES || (link && strlen(link) > NAME_MAX_BYTES) ||
+        archive_entry_filetype(e) == AE_IFDIR)
         return 0;
     if (t->n == VH_TARBALL_MEMBERS_MAX)
         return vh_error_set(err, VH_ELIMIT, "it has more than %d members", VH_TARBALL_MEMBERS_MAX);
@@ -164,7 +168,7 @@ static int note(vh__tarball *t, struct archive_entry *e, member **out, vh_error 
     m = add(t);
     if (!m || !(m->name = strdup(name)))
         return vh_error_set(err, -ENOMEM, "tar reader");
-    if (hard || soft) {
+    if (link) {
         m->link = hard ? strdup(hard) : target_of(name, soft);
         return m->link ? 0 : vh_error_set(err, -ENOMEM, "tar reader");
     }
