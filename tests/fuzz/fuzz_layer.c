@@ -16,6 +16,7 @@
 #include "auto.h"
 #include "convert.h"
 #include "digest.h"
+#include "tar_headers.h"
 
 enum { LAYERS = 2, TIMEOUT_MS = 20000 };
 
@@ -23,24 +24,6 @@ typedef struct blob {
     uint8_t *bytes;
     size_t n;
 } blob;
-
-/* The sum of a header's bytes with blanks in place of the sum itself. */
-static void fix_header(uint8_t *h)
-{
-    unsigned sum = 0;
-
-    memset(h + 148, ' ', 8);
-    for (size_t i = 0; i < 512; i++)
-        sum += h[i];
-    (void)snprintf((char *)h + 148, 8, "%06o", sum);
-}
-
-static void fix_headers(blob *b)
-{
-    for (size_t at = 0; at + 512 <= b->n; at += 512)
-        if (memcmp(b->bytes + at + 257, "ustar", 5) == 0)
-            fix_header(b->bytes + at);
-}
 
 static int open_blob(void *arg, size_t i, const vh__wait *w, int *fd, vh_error *err)
 {
@@ -96,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (n == 0 || !copy || fd < 0)
         return 0;
     memcpy(copy, data + 1, b.n);
-    fix_headers(&b);
+    fix_headers(copy, b.n);
     job.n = data[0] & 1 ? 2 : 1;
     for (size_t i = 0; i < job.n; i++) {
         layers[i] = (vh__oci_descriptor){ .kind = kinds[(data[0] >> 1) % VH_ARRAY_LEN(kinds)], .size = b.n };
