@@ -17,10 +17,11 @@ enum { INDEX_DEPTH = 3 };
 /* What is missing may have been meant otherwise: "build/hello" is a registry's image, not a directory. */
 static int open_plain(const vh__source_context *context, const char *ref, vh__source **out, vh_error *err)
 {
-    int rc = vh__source_registry.open(context, ref, out, err);
+    vh__registry_ref unused;
+    int rc = vh__registry_ref_parse(ref, &unused, err);
 
-    return rc == VH_EINVALID ? vh_error_wrap(err, rc, "no scheme (docker://, oci:) is written, so it is docker://")
-                             : rc;
+    return rc ? vh_error_wrap(err, rc, "no scheme (docker://, oci:) is written, so it is docker://")
+              : vh__source_registry.open(context, ref, out, err);
 }
 
 int vh__source_open(const vh__source_context *context, const char *ref, vh__source **out, vh_error *err)

@@ -251,6 +251,12 @@ static void what_names_no_image_is_said(void **state)
     (void)state;
     begin(&f);
     open_fails(&f, "build/functions/Hello", VH_EINVALID, "oci:");
+    put_file(f.t.dir, "config.json", "{", 1);
+    setenv("REGISTRY_AUTH_FILE", "", 1);
+    setenv("DOCKER_CONFIG", f.t.dir, 1);
+    open_fails(&f, "localhost:1/hello", VH_EINVALID, "config.json is not JSON");
+    assert_null(strstr(f.err.msg, "no scheme")); /* the reference is not what is wrong */
+    unsetenv("DOCKER_CONFIG");
     open_fails(&f, "oci:", VH_EINVALID, "names no directory");
     open_fails(&f, "oci:/nowhere/at/all", VH_ENOTFOUND, "/nowhere/at/all");
     snprintf(ref, sizeof(ref), "%s/a:b", f.t.dir);
