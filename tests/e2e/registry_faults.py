@@ -169,6 +169,9 @@ with Misbehaving(good, everywhere(answer(429, headers={"Retry-After": "60"}))) a
     told("429 for too long", registry.ref, "429", "60000 ms", VHIVE_TIMEOUT_PULL="5s")
 with Misbehaving(good, everywhere(first(2, answer(429, headers={"Retry-After": "1"})))) as registry:
     mended("429 twice", registry, rootfs)
+with Misbehaving(good, everywhere(first(1, answer(429, headers={"Retry-After": "2"})))) as registry:
+    done, _, _ = pull(registry.ref)
+    check(done.returncode == 0 and "asked again in 2 s" in done.stderr, "a wait was not told: " + done.stderr)
 with Misbehaving(good, layer_of(biggest, first(2, answer(503)))) as registry:
     mended("503 twice in a layer", registry, rootfs)
 page = b"<html>" + bytes(200_000)  # longer than any document that is asked for
