@@ -137,5 +137,10 @@ for what, deed, words in (("panics", PANIC, ("panic",)), ("eats all memory", EAT
         check(False, "a guest that %s has answered" % what)
     except OSError:
         pass
-    told("guest %s, noticed by run" % what, command.process.wait(20), command.text(), *words)
+    code, text = command.process.wait(20), command.text()
+    if deed is PANIC:
+        told("guest %s, noticed by run" % what, code, text, *words)
+    else:  # the function's own end, whose code is passed on
+        check(code == 137 and all(w in text for w in ("ended with code 137", *words)),
+              "%s: run ended with %s:\n%s" % (what, code, text))
     command.log.close()
