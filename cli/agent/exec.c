@@ -13,7 +13,8 @@
 #define ROOM (VH_AGENT_OUTPUT_MAX + CHANNEL_RESERVE)
 /* A terminal's last output arrives a moment after its writer has gone; a child left behind may keep the stream open. */
 #define LINGER_NS (100 * NS_PER_MS)
-#define END_OF_FILE 4 /* ^D, what a terminal takes for one */
+/* ^D, what a terminal takes for the end of its input; twice, since the first one may end a line that was begun. */
+static const char end_of_file[] = { 4, 4 };
 
 enum { TAG_IN, TAG_OUT, TAG_ERR, TAGS = 4 };
 
@@ -250,6 +251,12 @@ static void drop_input(struct exec *x)
     x->in_start = x->in_end = 0;
 }
 
+/* A pipe is closed; a terminal has to be told. False when that is full: once it is read it is tried again. */
+static bool tell_end(struct exec *x)
+{
+    return !x->tty || write(x->in_fd, end_of_file, sizeof(end_of_file)) >= 0 || errno != EAGAIN;
+}
+
 static void write_input(struct exec *x)
 {
     while (x->in_fd >= 0 && x->writable && x->in_end > x->in_start) {
@@ -264,9 +271,7 @@ static void write_input(struct exec *x)
             fd_close(&x->in_fd);
         }
     }
-    if (x->in_fd >= 0 && x->in_ended && x->in_end == x->in_start && x->tty)
-        (void)!write(x->in_fd, &(char){ END_OF_FILE }, 1); /* a terminal that is full has a reader with other worries */
-    if (x->in_fd < 0 || (x->in_ended && x->in_end == x->in_start))
+    if (x->in_fd < 0 || (x->in_ended && x->in_end == x->in_start && tell_end(x)))
         drop_input(x);
 }
 

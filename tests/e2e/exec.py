@@ -224,6 +224,12 @@ def terminal():
     check(becomes(False, "sleep", "60"), "what a killed terminal ran goes on")
 
 
+def terminal_for_a_pipe():
+    for text in (b"a line", b"a line\n", b"%d\n" * 5000 % tuple(range(5000))):
+        done = execute("-it", "--", "sh", "-c", "stty -echo; echo begin; cat; exit 4", input=text)
+        check(done.returncode == 4 and text.rstrip()[-5:] in done.stdout, "input of a pipe to a terminal: %r" % done)
+
+
 def signals():
     for number, code in ((signal.SIGINT, 5), (signal.SIGTERM, 6)):
         p = subprocess.Popen([CTL, "exec", "--", "sh", "-c",
@@ -256,7 +262,7 @@ def killed_vm(run):
 image = tools_image()
 with Run(image, "boot") as vm:
     for part in (lambda: plain(vm), lambda: refusals(vm), large_data, lambda: slow_reader(vm), several, too_many,
-                 terminal, signals, killed_client):
+                 terminal, terminal_for_a_pipe, signals, killed_client):
         part()
     check(vm.process.poll() is None, "the VM ended")
 with Run(image, "reap") as vm:
