@@ -53,6 +53,14 @@ void function_ended(struct function *fn, int status)
     fn->status = status;
 }
 
+bool function_is_over(const struct function *fn)
+{
+    siginfo_t how = { .si_pid = 0 };
+
+    /* left to be reaped by the loop; no such child: it has been */
+    return fn->ended || waitid(P_PID, (id_t)fn->pid, &how, WEXITED | WNOHANG | WNOWAIT) < 0 || how.si_pid != 0;
+}
+
 /* Whether the kernel has killed for want of memory since boot: the only such killer of a guest is its own. */
 static bool out_of_memory(void)
 {

@@ -19,6 +19,9 @@ int function_start(struct function *fn, const vh__agent_start *s, struct fault *
 /** Notes its end; |status| as of waitpid(2). */
 void function_ended(struct function *fn, int status);
 
+/** Whether it has ended, even if that was not noted yet. */
+bool function_is_over(const struct function *fn);
+
 /** EXITED's content. */
 vh__agent_exited function_result(const struct function *fn);
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -59,7 +60,10 @@ bool hook_ended(struct hook *h, pid_t pid, int status)
         return false;
     h->ended = true;
     h->status = status;
-    h->out.readable = true; /* its last words, whose event may come later */
+    /* its last words are what is in the pipe now: what it left behind may write for ever */
+    if (h->out.fd < 0 || ioctl(h->out.fd, FIONREAD, &h->left) < 0)
+        h->left = 0;
+    h->out.readable = h->left > 0;
     return true;
 }
 
@@ -96,6 +100,7 @@ static void read_output(struct hook *h, struct channel *ch)
         fd_close(&h->out.fd); /* its writers are gone */
     if (n <= 0)
         return;
+    h->left -= h->ended ? (int)n : 0;
     keep(h, data, (size_t)n);
     m.output = (vh__agent_bytes){ .data = data, .len = (uint32_t)n };
     (void)channel_send(ch, &m); /* hook_can_tend() has seen to the room */
@@ -128,8 +133,8 @@ bool hook_tend(struct hook *h, struct channel *ch, int *rc, struct fault *f)
     }
     if (hook_can_tend(h, ch))
         read_output(h, ch);
-    if (!h->ended || (h->out.fd >= 0 && h->out.readable))
-        return false; /* what it left behind may hold the pipe open: what is in it now is all that counts */
+    if (!h->ended || (h->out.fd >= 0 && h->out.readable && h->left > 0))
+        return false;
     *rc = judge(h, f);
     fd_close(&h->out.fd);
     h->path = NULL;

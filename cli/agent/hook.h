@@ -15,7 +15,7 @@ struct hook {
     const char *path; /* NULL: none runs */
     pid_t pid;
     bool ended, late;
-    int status;
+    int status, left; /* once ended; bytes of its output that are to be read yet */
     int64_t kill_at_ns;
     struct stream out;
     size_t said_len;

@@ -86,30 +86,34 @@ static void handle_restored(struct agent *a, const vh__agent_restored *r)
     struct fault f;
 
     a->generation = r->generation;
-    if (clone_refresh(&a->clone, r->realtime_ns, r->seed, &f) < 0 ||
-        clone_publish(&a->clone, r->generation, &a->fn.env, &r->env, &f) < 0)
-        messages_fault(a, &f);
     a->quiesced = false;
-    if (a->has_post_restore)
+    if (clone_refresh(&a->clone, r->realtime_ns, r->seed, &f) < 0 ||
+        clone_publish(&a->clone, r->generation, &a->fn.env, &r->env, &f) < 0) {
+        messages_fault(a, &f); /* one that is its twin's double must not serve */
+        agent_leave(a, &(vh__agent_exited){ .code = (uint32_t)f.code });
+    } else if (a->has_post_restore) {
         run_hook(a, HOOK_POST_RESTORE);
-    else
+    } else {
         pong(a);
+    }
 }
 
+/* No process of the host's shall be in a snapshot: clones would not know whose it is. */
 static void fall_silent(struct agent *a)
 {
+    exec_kill_all(&a->execs, &a->ch);
     a->has_post_restore = hook_exists(HOOK_POST_RESTORE);
     hook_read_ahead(HOOK_POST_RESTORE);
     settle();
+    if (function_is_over(&a->fn))
+        return; /* its end is told instead: a snapshot of it would be of no use */
     agent_pump_output(a); /* else every clone would say it again */
     a->quiesced = true;
     (void)channel_send(&a->ch, &(vh__agent_msg){ .type = VH_AGENT_QUIESCED }); /* room: as for pong() */
 }
 
-/* No process of the host's shall be in a snapshot: clones would not know whose it is. */
 static void handle_quiesce(struct agent *a)
 {
-    exec_kill_all(&a->execs, &a->ch);
     if (hook_exists(HOOK_PRE_SNAPSHOT))
         run_hook(a, HOOK_PRE_SNAPSHOT);
     else
@@ -170,6 +174,7 @@ static void handle(struct agent *a, const vh__agent_msg *m)
         handle_quiesce(a);
         break;
     case VH_AGENT_RESUMED:
+        hook_abort(&a->hook); /* the host has not waited for it: it must not end in silence */
         a->quiesced = false;
         break;
     case VH_AGENT_RESTORED:

@@ -41,9 +41,9 @@ def both_run():
         check({"POD=b", "GREETING=hi"} <= environment(run), "environment after a boot: %s" % environment(run))
 
 
-def start_fails(ref, *words, engine="file"):
+def start_fails(ref, *words, engine="file", more=()):
     began = time.monotonic()
-    done = ctl("run", ref, "--engine", engine)
+    done = ctl("run", ref, "--engine", engine, *more)
     check(done.returncode == 1, "%s: exit code %d" % (ref, done.returncode))
     error = done.stderr.splitlines()[-1]
     for word in words:
@@ -51,13 +51,19 @@ def start_fails(ref, *words, engine="file"):
     return time.monotonic() - began
 
 
+def snapshots():
+    return sorted(n for n in os.listdir(STATE + "/snapshots") if n != "labels")
+
+
 def failing():
-    before = sorted(os.listdir(STATE + "/snapshots"))
+    before = snapshots()
     start_fails(image("pre-fails", pre="echo not; echo now >&2; exit 3"), PRE, "code 3", "not", "now")
-    check(sorted(os.listdir(STATE + "/snapshots")) == before, "half a snapshot is left")
+    check(snapshots() == before, "half a snapshot is left")
     start_fails(image("post-fails", post="echo cannot reseed; exit 1"), POST, "code 1", "cannot reseed")
     for engine in ENGINES:
         start_fails(image("post-dies-" + engine, post="kill -9 $$"), POST, "signal 9", engine=engine)
+    start_fails(image("full", pre="cat /dev/zero >/run/vhive/fill; exit 0"), "/run/vhive/env", "space",
+                more=("--restore-env", "POD=a"))
     plain = guest_function("no-mode", {POST: ("text", 0o644)})
     start_fails(plain, POST, "ermission")
 
@@ -68,12 +74,20 @@ def hanging():
 
 
 def children_stay():
-    ref = image("leaves", post="sleep 100 & echo left")
-    with Run(ref, "file") as run:
-        check("left" in run.text(), "a hook that leaves a child behind")
+    for name, child in (("leaves", "sleep 100"), ("floods", "exec cat /dev/zero")):
+        with Run(image(name, post="(%s) & echo left; sleep 0.3" % child), "file") as run:
+            check("left" in run.text(), "a hook that leaves a child behind")
+
+
+def a_dead_function_is_not_saved():
+    before = snapshots()
+    busy = "(for i in 1 2 3 4 5; do sleep 0.01; done; kill -9 $VHIVE_PID) &"  # meanwhile the agent waits for rest
+    start_fails(image("killer", pre=busy), "killed by signal 9")
+    check(snapshots() == before, "a snapshot of a dead function was stored")
 
 
 both_run()
 failing()
 hanging()
 children_stay()
+a_dead_function_is_not_saved()
