@@ -299,7 +299,7 @@ int process_start(const struct process_spec *s, pid_t *pid, struct fault *f)
 /* Session of a process: the fourth value behind the name in brackets, which may hold anything. 0 if it is gone. */
 static pid_t session_of(const char *pid)
 {
-    char path[64], text[512];
+    char path[64], text[1536]; /* 52 values of up to 20 digits */
     const char *name_end;
     int session = 0;
 

@@ -12,6 +12,7 @@
 
 #include "util.h"
 
+#define AHEAD_NS (3 * NS_PER_S)
 #define CLOCK_MS 2000 /* the kernel measures the TSC for a second, beginning half a second after its start */
 #define REST_MS  1000
 #define STEP_MS  20
@@ -63,15 +64,18 @@ static void read_ahead(const char *pid, const char *range, size_t n)
     (void)close(fd); /* was only read */
 }
 
-/* Programs and libraries of the process |pid|: what it maps executable, from its first instruction to its last. */
-static void read_programs(const char *pid)
+/*
+ * Programs and libraries of the process |pid|: what it maps executable, from its first instruction to its last; until
+ * |end_ns|, for there may be any number of them.
+ */
+static void read_programs(const char *pid, int64_t end_ns)
 {
     char path[64], line[512];
     FILE *maps;
 
     snprintf(path, sizeof(path), "/proc/%s/maps", pid);
     maps = fopen(path, "re");
-    while (maps && fgets(line, sizeof(line), maps)) {
+    while (maps && now_ns() < end_ns && fgets(line, sizeof(line), maps)) {
         size_t n = strcspn(line, " ");
 
         if (line[n] && line[n + 3] == 'x' && strchr(line, '/'))
@@ -83,14 +87,15 @@ static void read_programs(const char *pid)
 
 static void read_all_programs(void)
 {
+    int64_t end_ns = now_ns() + AHEAD_NS;
     DIR *proc = opendir("/proc");
     struct dirent *e;
 
     while (proc && (e = readdir(proc)))
         if (isdigit((unsigned char)e->d_name[0]) && strcmp(e->d_name, "1") != 0)
-            read_programs(e->d_name);
+            read_programs(e->d_name, end_ns);
     if (proc)
-        closedir(proc);
+        (void)closedir(proc); /* was only read */
 }
 
 void settle(void)

@@ -6,8 +6,8 @@
 
 #include "clock.h"
 
-/* Before a snapshot the agent gives a hook of the image ten seconds and flushes; a guest that takes longer hangs. */
-#define QUIESCE_MS 15000
+/* Before a snapshot the agent gives a hook ten seconds, and settles for up to six; a guest that takes longer hangs. */
+#define QUIESCE_MS 20000
 
 /* A request being served. */
 struct request {
