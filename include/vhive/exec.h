@@ -100,10 +100,10 @@ typedef struct vh_exec_result {
  */
 VH_API VH_MUST_CHECK int vh_exec_wait(vh_exec *exec, const vh_call *call, vh_exec_result *result, vh_error *err);
 
-/** Tells the terminal its size. Nothing happens without a terminal or after the end. */
+/** Tells the terminal its size. Nothing happens without a terminal or after the end. -EAGAIN: the VM is busy. */
 VH_API int vh_exec_resize(vh_exec *exec, uint16_t rows, uint16_t cols, vh_error *err);
 
-/** Sends signal 1..64 to the process and its group. Nothing happens after its end. VH_EINVALID. */
+/** Sends signal 1..64 to the process and its group. Nothing happens after its end. VH_EINVALID; -EAGAIN. */
 VH_API int vh_exec_signal(vh_exec *exec, int signal, vh_error *err);
 
 /** Frees |exec|; a process that still runs is killed, with its session. NULL is fine. */

@@ -116,7 +116,7 @@ int vh_exec_start(const vh_env *env, const char *vm, const vh_exec_options *opts
     if (rc == 0)
         rc = vh__visit_find(env, vm, &w, id, err);
     if (rc == 0)
-        rc = vh__visit_connect(env, id, &x->sock, err);
+        rc = vh__visit_connect(env, id, &w, &x->sock, err);
     if (rc == 0)
         rc = ask(x, &o, &w, err);
     if (rc) {

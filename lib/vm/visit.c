@@ -12,26 +12,33 @@
 
 /* A shim answers at once, unless its machine is overloaded or it waits for its VMM. */
 #define INSPECT_MS 1000
+#define CONNECT_POLL_MS 20
 
 static int not_running(const char *id, vh_error *err)
 {
     return vh_error_set(err, VH_ENOTFOUND, "VM %s: none such runs; `vhive-ctl vm ls` lists them", id);
 }
 
-int vh__visit_connect(const vh_env *env, const char *id, int *sock, vh_error *err)
+int vh__visit_connect(const vh_env *env, const char *id, const vh__wait *w, int *sock, vh_error *err)
 {
     struct sockaddr_un a = { .sun_family = AF_UNIX };
     int n = snprintf(a.sun_path, sizeof(a.sun_path), "%s/vms/%s/" VH_SHIM_SOCKET, vh_env_run_dir(env), id);
-    vh_auto_fd int s = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    vh_auto_fd int s = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     if (s < 0)
         return vh_error_set(err, -errno, "VM %s: socket", id);
     if (n < 0 || (size_t)n >= sizeof(a.sun_path))
         return not_running(id, err); /* none has such a long name */
-    if (connect(s, (struct sockaddr *)&a, sizeof(a)) < 0) {
+    while (connect(s, (struct sockaddr *)&a, sizeof(a)) < 0) {
+        int rc;
+
         if (errno == ENOENT || errno == ECONNREFUSED || errno == ENOTDIR)
             return not_running(id, err);
-        return vh_error_set(err, -errno, "VM %s: connect to its shim", id);
+        if (errno != EAGAIN && errno != EINTR)
+            return vh_error_set(err, -errno, "VM %s: connect to its shim", id);
+        rc = vh__wait_sleep(w, CONNECT_POLL_MS, "VM's shim", err); /* its queue is full: no event tells when it is not */
+        if (rc)
+            return rc;
     }
     *sock = vh_steal_fd(&s);
     return 0;
@@ -48,7 +55,7 @@ static int inspect(const vh_env *env, const char *id, const vh__wait *w, vh_vm_i
     vh__shim_message m = { 0 };
     vh_auto_fd int sock = -1;
     cJSON *j = cJSON_CreateObject();
-    int rc = vh__visit_connect(env, id, &sock, err);
+    int rc = vh__visit_connect(env, id, &soon, &sock, err);
 
     if (rc || !cJSON_AddStringToObject(j, "op", "inspect")) {
         cJSON_Delete(j);

@@ -7,8 +7,8 @@
 #include "shim.h"
 #include "wait.h"
 
-/** Connects to the VM |id|. The caller owns |*sock|. VH_ENOTFOUND: no such VM runs; -EACCES. */
-VH_MUST_CHECK int vh__visit_connect(const vh_env *env, const char *id, int *sock, vh_error *err);
+/** Connects to the VM |id|. The caller owns |*sock|, non-blocking. VH_ENOTFOUND: no such VM runs; -EACCES; as |w|. */
+VH_MUST_CHECK int vh__visit_connect(const vh_env *env, const char *id, const vh__wait *w, int *sock, vh_error *err);
 
 /** Finds the VM that |ref| means, as vh_exec_start() says: its |id|. VH_ENOTFOUND, VH_EINVALID, as vh_vms_list(). */
 VH_MUST_CHECK int vh__visit_find(const vh_env *env, const char *ref, const vh__wait *w, char id[24], vh_error *err);

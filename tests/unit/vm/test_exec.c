@@ -19,7 +19,7 @@
 #include "visit.h"
 
 /* What a shim does with an exec. "inspect" is answered by all but the silent one. */
-typedef enum behaviour { ECHO, SILENT, GARBAGE, DIES, REFUSES } behaviour;
+typedef enum behaviour { ECHO, SILENT, DEAF, GARBAGE, DIES, REFUSES } behaviour;
 
 struct fixture {
     testenv env;
@@ -100,11 +100,14 @@ static void start_shim(struct fixture *f, const char *id, behaviour how)
     assert_int_equal(vh__path_mkdirs(dir, 0700, NULL), 0);
     snprintf(a.sun_path, sizeof(a.sun_path), "%s/" VH_SHIM_SOCKET, dir);
     assert_int_equal(bind(sock, (struct sockaddr *)&a, sizeof(a)), 0);
-    assert_int_equal(listen(sock, 64), 0);
+    assert_int_equal(listen(sock, how == DEAF ? 0 : 64), 0);
     f->shims[f->n] = fork();
     assert_true(f->shims[f->n] >= 0);
     if (f->shims[f->n++] == 0)
-        while ((client = accept(sock, NULL, NULL)) >= 0) {
+        for (;;) {
+            if (how == DEAF)
+                pause();
+            client = accept(sock, NULL, NULL);
             serve(client, how);
             close(client);
         }
@@ -234,6 +237,29 @@ static void who_does_not_answer_is_not_listed(void **state)
     assert_int_equal(n, 1);
 }
 
+/* Whoever connects to a shim that does not accept waits in its queue, or for a place there. */
+static void a_full_queue_is_waited_for_within_the_deadline(void **state)
+{
+    struct fixture *f = *state;
+    vh_exec_options o = VH_EXEC_OPTIONS_INIT;
+    vh__wait w = vh__wait_from(NULL, 300);
+    vh_error err = { 0 };
+    int queued = -1, n = 0, rc, sock;
+    vh_exec *x;
+
+    o.argv = cat;
+    start_shim(f, "vm-00000001", DEAF);
+    assert_ok(vh__visit_connect(f->env.env, "vm-00000001", &w, &queued, &err), err);
+    alarm(20); /* else a hang */
+    rc = vh__visit_connect(f->env.env, "vm-00000001", &w, &sock, &err);
+    assert_int_equal(rc, VH_ETIMEDOUT);
+    assert_ok(vh_vms_list(f->env.env, NULL, count, &n, &err), err);
+    assert_int_equal(n, 0);
+    assert_int_equal(start(f, "vm-00000001", &o, &x, &err), VH_ENOTFOUND);
+    alarm(0);
+    close(queued);
+}
+
 static void bad_options_are_refused(void **state)
 {
     struct fixture *f = *state;
@@ -278,6 +304,7 @@ int main(void)
         TEST(shims_that_misbehave_are_errors),
         TEST(a_vm_is_found_by_what_is_unambiguous),
         TEST(who_does_not_answer_is_not_listed),
+        TEST(a_full_queue_is_waited_for_within_the_deadline),
         TEST(bad_options_are_refused),
         TEST(each_failing_allocation_is_survived),
     };
