@@ -118,13 +118,45 @@ static int make_shell(vh_vms *vms, const vh_run_options *o, const vh__wait *w, v
     return rc;
 }
 
+static void free_all(vh_vm *shell)
+{
+    while (shell) {
+        vh_vm *next = shell->next;
+
+        vh_vm_free(shell);
+        shell = next;
+    }
+}
+
+/* Frees the shells that have ended, which would keep their addresses. */
+static void drop_dead(vh_vms *vms)
+{
+    vh_vm **at = &vms->shells, *dead = NULL;
+
+    pthread_mutex_lock(&vms->mutex);
+    while (*at) {
+        vh_vm *shell = *at;
+
+        if (alive(shell)) {
+            at = &shell->next;
+            continue;
+        }
+        *at = shell->next;
+        shell->next = dead;
+        dead = shell;
+    }
+    pthread_mutex_unlock(&vms->mutex);
+    free_all(dead); /* not under the mutex: it takes a moment */
+}
+
 static uint32_t count(vh_vms *vms, const struct spec *spec)
 {
     uint32_t n = 0;
 
+    drop_dead(vms);
     pthread_mutex_lock(&vms->mutex);
     for (const vh_vm *s = vms->shells; s; s = s->next)
-        n += same_machine(&s->spec, spec) && alive(s);
+        n += same_machine(&s->spec, spec);
     pthread_mutex_unlock(&vms->mutex);
     return n;
 }
@@ -159,10 +191,5 @@ void vh_vms_shells_end(vh_vms *vms)
     pthread_mutex_lock(&vms->mutex);
     shell = vh_steal_ptr(vms->shells);
     pthread_mutex_unlock(&vms->mutex);
-    while (shell) {
-        vh_vm *next = shell->next;
-
-        vh_vm_free(shell);
-        shell = next;
-    }
+    free_all(shell);
 }

@@ -103,7 +103,7 @@ for name, sig, word in (("qemu-system", signal.SIGKILL, "has ended"), ("vhive-sh
     victim = next(p for p in children(host.pid) if command_of(p).startswith(name))
     os.kill(victim, sig)
     for turn in range(3):  # both that wait are used, whichever comes first, then there is none
-        answer = ask_host("run")
+        answer = ask_host("run reap")
         check(WANT in answer, "after %s of a waiting %s: %s" % (sig.name, name, answer))
     gone(victim)
     with open(os.path.join(SCRATCH, "shells")) as f:

@@ -3,8 +3,8 @@
  *
  *     shell-host IMAGE SPEC
  *
- * "fill N" makes N shells wait and prints "waiting"; "run" restores IMAGE, calls it and prints the answer. What goes wrong
- * is printed as "error: ..." and ends it.
+ * "fill N" makes N shells wait and prints "waiting"; "end" ends them and prints "ended"; "run ENGINE" restores IMAGE,
+ * calls it and prints the answer. What goes wrong is printed as "error: ..." and ends it.
  */
 #include <stdio.h>
 #include <string.h>
@@ -23,16 +23,23 @@ static int fill(vh_host *host, unsigned count, vh_error *err)
     return rc;
 }
 
-static int run(vh_host *host, const char *image, const vh_invoke_request *request, vh_error *err)
+static int end(vh_host *host)
+{
+    vh_vms_shells_end(vh_host_vms(host));
+    printf("ended\n");
+    return 0;
+}
+
+static int run(vh_host *host, const char *image, const char *engine, const vh_invoke_request *request, vh_error *err)
 {
     vh_invoke_response answer = { .size = sizeof(answer) };
     vh_run_options o = VH_RUN_OPTIONS_INIT;
     vh_vm *vm = NULL;
-    int rc;
+    int rc = vh_engine_parse(engine, &o.engine, err);
 
     o.image = image;
-    o.engine = VH_ENGINE_REAP;
-    rc = vh_vm_run(vh_host_vms(host), &o, NULL, &vm, err);
+    if (rc == 0)
+        rc = vh_vm_run(vh_host_vms(host), &o, NULL, &vm, err);
     if (rc == 0)
         rc = vh_invoke(request, vh_vm_address(vm), vh_vm_port(vm), NULL, &answer, err);
     if (rc == 0)
@@ -44,12 +51,17 @@ static int run(vh_host *host, const char *image, const vh_invoke_request *reques
 
 static int serve(vh_host *host, const char *image, const vh_invoke_request *request, vh_error *err)
 {
-    char line[64];
+    char line[64], engine[8];
     unsigned count;
     int rc = 0;
 
     while (rc == 0 && fgets(line, sizeof(line), stdin)) {
-        rc = sscanf(line, "fill %u", &count) == 1 ? fill(host, count, err) : run(host, image, request, err);
+        if (sscanf(line, "fill %u", &count) == 1)
+            rc = fill(host, count, err);
+        else if (sscanf(line, "run %7s", engine) == 1)
+            rc = run(host, image, engine, request, err);
+        else
+            rc = end(host);
         fflush(stdout);
     }
     return rc;
