@@ -11,7 +11,7 @@
 
 /* Credit is told in portions, and whenever nothing is left to be handed on. */
 #define CREDIT_MIN (VH_AGENT_EXEC_WINDOW / 4)
-/* More than this on its way to the agent, and no input is read: the guest is slow. */
+/* More than this on its way to the agent, and no input is read, no resize or signal taken: the guest is slow. */
 #define TO_AGENT_MAX (4 * VH_AGENT_FRAME_MAX)
 
 void client_exec_init(struct client_exec *x)
@@ -106,6 +106,8 @@ int client_exec_tell(struct shim *s, struct client_exec *x, const vh__shim_messa
         return vh_error_set(err, VH_EPROTOCOL, "exec: the payload is %s", vh__agent_type_name(msg.type));
     if (x->id == 0 || x->exited)
         return 0; /* it has just ended */
+    if (s->to_agent.len >= TO_AGENT_MAX)
+        return vh_error_set(err, VH_ELIMIT, "exec: more resizes or signals than the guest takes");
     msg.stream = x->id;
     return guest_queue(s, &msg, err);
 }

@@ -48,7 +48,8 @@ int guest_message(struct shim *s, const vh__agent_msg *m, vh_error *err)
         break;
     case VH_AGENT_PONG:
         g->pongs++;
-        g->clock_off_ns = vh__clock_real_ns() - m->pong.realtime_ns;
+        if (__builtin_sub_overflow(vh__clock_real_ns(), m->pong.realtime_ns, &g->clock_off_ns))
+            g->clock_off_ns = 0; /* no clock says that: there is nothing to mend */
         break;
     case VH_AGENT_QUIESCED:
         g->quiesced = true;
