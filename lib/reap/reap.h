@@ -165,8 +165,9 @@ typedef struct vh__ws_info {
 /**
  * Writes the working set of |n| pages (numbers in the memory file, in the order in which they are needed; repetitions
  * are fine) with their content from |memory_fd|, replacing an older one in the directory |dirfd|. Neighbouring pages
- * are one run, which comes when the first of them is needed. All are borrowed; |info| may be NULL. Durable when it returns. At no time does an index stand beside data of another recording
- * without its checksum telling. Blocks for as long as the disk takes.
+ * are one run, which comes when the first of them is needed. All are borrowed; |info| may be NULL. Durable when it
+ * returns. At no time does an index stand beside data of another recording without its checksum telling. Blocks for as
+ * long as the disk takes.
  * Returns 0; VH_EINVALID  a page outside of the memory, a bad identity, nothing to write;  VH_ECORRUPT  the
  * memory file is shorter than |id| says;  VH_ELIMIT  more than VH_WS_DATA_MAX;  -ENOMEM;  -errno. On error
  * nothing is left behind.

@@ -7,7 +7,7 @@
  *      24  u64 pages, u64 zero pages among them
  *      40  u64 number of runs
  *      48  snapshot id, 64 bytes, padded with NUL
- *     112  runs, in the order in which they are needed: u32 first page, u32 number of pages, its top bit set for zero ones
+ *     112  runs, in the order in which they are needed: u32 first page, u32 number of pages, top bit set for zero ones
  *     ...  XXH3-128 of each piece of the file ws
  *     end  XXH3-128 of all before
  */
