@@ -260,6 +260,24 @@ def snapshot(vm, boot):
     vm.powered_off()
 
 
+def resumed_early(boot):
+    """A host that does not wait for the end of a hook goes on with a guest that speaks."""
+    with boot(root="hook") as vm:
+        vm.expect("HELLO")
+        vm.send(start(["guest-function", "serve", "note"], port=8080))
+        vm.expect("READY")
+        vm.send(frame(QUIESCE))
+        time.sleep(0.3)
+        vm.send(frame(RESUMED))
+        time.sleep(2)
+        vm.send(frame(SIGNAL, u32(1, 10)))
+        said = b""
+        while b"signal 10" not in said:
+            name, _, fields = vm.receive()
+            check(name == "OUTPUT", f"{name} came instead of OUTPUT")
+            said += fields[1]
+
+
 def flood(boot):
     """A reader that pauses gets every byte, and between them the answer to its PING. (The port takes some 10 MiB.)"""
     with boot() as vm:
@@ -290,8 +308,9 @@ def failures(boot):
             check(got[:2] == (code, stage) and words in (got[2] or ""), f"{argv} {kw} ended in {got}")
 
 
-def make_root(scratch):
-    root = f"{scratch}/root"
+def make_root(scratch, name):
+    """An image; one that is called "hook" has one before snapshots."""
+    root = f"{scratch}/{name}"
     os.makedirs(f"{root}/bin")
     os.makedirs(f"{root}/etc")
     shutil.copy(f"{BUILD}/tests/e2e/guest-function", f"{root}/bin/guest-function")
@@ -299,10 +318,13 @@ def make_root(scratch):
         f.write("root:x:0:0:root:/root:/bin/sh\nweb:x:33:44:web:/srv/web:/bin/sh\n")
     with open(f"{root}/etc/group", "w") as f:
         f.write("web:x:44:\nvideo:x:27:web\n")
+    if name == "hook":
+        os.makedirs(f"{root}/etc/vhive/hooks")
+        shutil.copy(f"{root}/bin/guest-function", f"{root}/etc/vhive/hooks/pre-snapshot")
     os.chmod(root, 0o777)
-    subprocess.run(["mksquashfs", root, f"{scratch}/root.squashfs", "-comp", "lz4", "-quiet", "-no-progress"],
+    subprocess.run(["mksquashfs", root, f"{root}.squashfs", "-comp", "lz4", "-quiet", "-no-progress"],
                    check=True, stdout=subprocess.DEVNULL)
-    return f"{scratch}/root.squashfs"
+    return f"{root}.squashfs"
 
 
 def time_boots(boot, n):
@@ -327,12 +349,13 @@ def main():
         guest = os.environ.get("VHIVE_GUEST_DIR") or f"{BUILD}/guest"
         out = subprocess.run([f"{BUILD}/tests/e2e/guest-files", os.path.abspath(guest),
                               f"{BUILD}/libexec/vhive/vhive-agent"], check=True, stdout=subprocess.PIPE, text=True)
-        files = dict(zip(("kernel", "initramfs", "cmdline"), out.stdout.splitlines()), root=make_root(scratch))
+        files = dict(zip(("kernel", "initramfs", "cmdline"), out.stdout.splitlines()))
+        roots = {name: make_root(scratch, name) for name in ("root", "hook")}
 
-        def boot(memory=None, state=None):
+        def boot(memory=None, state=None, root="root"):
             ram = memory or tempfile.mktemp(prefix="ram", dir="/dev/shm")
             try:
-                vm = Vm(scratch, files, ram, state)
+                vm = Vm(scratch, dict(files, root=roots[root]), ram, state)
                 vm.memory = f"/proc/{os.getpid()}/fd/{os.open(ram, os.O_RDONLY)}"
                 return vm
             finally:
@@ -343,6 +366,7 @@ def main():
             time_boots(boot, int(os.environ["VH_BOOTS"]))
             return
         serve(boot)
+        resumed_early(boot)
         flood(boot)
         failures(boot)
 

@@ -1,7 +1,7 @@
 /*
  * The function of guest_boot.py. "serve": tells of itself, listens on 8080 and answers each line it is sent with what
  * it names: "clock", "random", "env", "generation", "root", "die". "exit N", "flood MIB": as they say. "serve note"
- * tells each signal that comes, "serve obey" then ends with code 40.
+ * tells each signal that comes, "serve obey" then ends with code 40. As a hook it takes a second.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -147,6 +147,8 @@ static int flood(size_t mib)
 
 int main(int argc, char **argv, char **env)
 {
+    if (strstr(argv[0], "/hooks/"))
+        return (int)sleep(1);
     tell_about_itself(env);
     if (argc > 2 && strcmp(argv[1], "exit") == 0)
         return atoi(argv[2]);
