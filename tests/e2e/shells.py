@@ -37,8 +37,8 @@ class Host:
 
 
 def waiting(host, n):
-    folders = os.listdir(os.path.join(RUN_DIR, "vms"))
-    check(len(host.vmms()) == n and len(folders) == n, "%d shells wait, in %s, not %d" % (len(host.vmms()), folders, n))
+    found, folders = len(host.vmms()), os.listdir(os.path.join(RUN_DIR, "vms"))
+    check(found == n and len(folders) == n, "%d shells wait, in %s, not %d" % (found, folders, n))
 
 
 def kill_one(host):
