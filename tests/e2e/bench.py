@@ -110,7 +110,7 @@ process = subprocess.Popen([BENCH, "cold-start", *hello, "--engines", "file", "-
 for line in process.stderr:
     if " of 1000: " in line:
         break
-os.rename(stored, os.path.join(SCRATCH, "aside"))
+os.rename(stored, os.path.join(STATE, "aside"))
 open(stored, "w").close()
 rest = process.stderr.read()
 check(process.wait(60) not in (0, 130) and "ended after" in rest and "error: " in rest, "no snapshot: %s" % rest)
@@ -118,7 +118,7 @@ with open(out, newline="") as f:
     rows = list(csv.DictReader(f))
 check(rows and rows[0]["ok"] == "true" and len(rows) < 1000, "rows: %s" % rows)
 os.unlink(stored)
-os.rename(os.path.join(SCRATCH, "aside"), stored)
+os.rename(os.path.join(STATE, "aside"), stored)
 
 # other forms, on standard output
 rows = list(csv.DictReader(io.StringIO(bench_ok("cold-start", *hello, "--engines", "reap", "-n", "1", "--drop", "none",
