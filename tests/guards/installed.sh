@@ -39,13 +39,13 @@ usage "$dir/shared"
     $(pkg-config --libs $(pkg-config --print-requires-private vhive)) -pthread
 usage "$dir/static"
 
-"$cmake" -S "$examples" -B "$dir/by-cmake" -DCMAKE_C_COMPILER="$cc" -DCMAKE_PREFIX_PATH="$dir/moved" >/dev/null
+"$cmake" -G Ninja -S "$examples" -B "$dir/by-cmake" -DCMAKE_C_COMPILER="$cc" -DCMAKE_PREFIX_PATH="$dir/moved" >/dev/null
 "$cmake" --build "$dir/by-cmake" >/dev/null
 for program in "$dir"/by-cmake/examples/bin/*; do
     usage "$program"
 done
 printf 'cmake_minimum_required(VERSION 3.22)\nproject(x C)\nfind_package(vhive 99 REQUIRED)\n' >"$dir/CMakeLists.txt"
-if "$cmake" -S "$dir" -B "$dir/other" -DCMAKE_PREFIX_PATH="$dir/moved" >/dev/null 2>&1; then
+if "$cmake" -G Ninja -S "$dir" -B "$dir/other" -DCMAKE_PREFIX_PATH="$dir/moved" >/dev/null 2>&1; then
     echo "FAILED: find_package(vhive 99) is content with this version"
     exit 1
 fi
