@@ -75,6 +75,9 @@ int vh__snapshot_blame(const char *name, int rc, vh_error *err);
 
 /** Finds what |ref| means (snapshot.h). |name| gets the directory's name. */
 VH_MUST_CHECK int vh__snapshot_resolve(vh_snapshots *s, const char *ref, char name[VH_SNAPSHOT_ID], vh_error *err);
+/** The same, and opens its directory, without a lock: |*dir| is the caller's. */
+VH_MUST_CHECK int vh__snapshot_resolve_dir(vh_snapshots *s, const char *ref, char name[VH_SNAPSHOT_ID], int *dir,
+                                           vh_error *err);
 
 /** Names of all snapshots, sorted. Zero-initialise; vh__names_fini(). */
 typedef struct vh__names {

@@ -11,13 +11,10 @@ int vh_snapshots_evict(vh_snapshots *snapshots, const char *ref, vh_error *err)
     static const char *const files[] = { "manifest.json", "vmstate", "memory", VH_WS_FILE, VH_WS_INDEX_FILE };
     vh_auto_fd int dir = -1;
     char name[VH_SNAPSHOT_ID];
-    int rc = vh__snapshot_resolve(snapshots, ref, name, err);
+    int rc = vh__snapshot_resolve_dir(snapshots, ref, name, &dir, err);
 
     if (rc)
         return rc;
-    dir = vh__snapshot_dir_open(snapshots, name);
-    if (dir < 0)
-        return vh_error_set(err, dir, "open %s/%s", snapshots->path, name);
     for (size_t i = 0; i < VH_ARRAY_LEN(files); i++) {
         vh_auto_fd int fd = -1;
         struct stat st;

@@ -77,13 +77,10 @@ int vh_snapshots_manifest(vh_snapshots *snapshots, const char *ref, char **json,
     vh_auto_buf vh__buf text = { 0 };
     vh_auto_fd int dir = -1;
     char name[VH_SNAPSHOT_ID];
-    int rc = vh__snapshot_resolve(snapshots, ref, name, err);
+    int rc = vh__snapshot_resolve_dir(snapshots, ref, name, &dir, err);
 
     if (rc)
         return rc;
-    dir = vh__snapshot_dir_open(snapshots, name);
-    if (dir < 0)
-        return vh_error_set(err, dir, "open %s/%s", snapshots->path, name);
     rc = vh__snapshot_file_read(dir, "manifest.json", VH_MANIFEST_MAX, &text, err);
     if (rc)
         return vh__snapshot_blame(name, rc, err);

@@ -110,3 +110,16 @@ int vh__snapshot_resolve(vh_snapshots *s, const char *ref, char name[VH_SNAPSHOT
         return vh_error_set(err, VH_ENOTFOUND, "snapshot %s: no such id or label; `vhive-ctl snapshot ls` lists them", ref);
     return rc;
 }
+
+int vh__snapshot_resolve_dir(vh_snapshots *s, const char *ref, char name[VH_SNAPSHOT_ID], int *dir, vh_error *err)
+{
+    int rc = vh__snapshot_resolve(s, ref, name, err), fd;
+
+    if (rc)
+        return rc;
+    fd = vh__snapshot_dir_open(s, name);
+    if (fd < 0)
+        return vh_error_set(err, fd, "open %s/%s", s->path, name);
+    *dir = fd;
+    return 0;
+}
