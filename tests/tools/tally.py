@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""tally.py RESULTS...: adds up test results and prints "N passed, N failed, N skipped"; exits with 1 if any failed or
-none passed.
+"""tally.py RESULTS...: adds up test results and prints "N passed, N failed, N skipped", above it the end of what each
+failed one had to say; exits with 1 if any failed or none passed.
 
 RESULTS are files of ctest --output-junit (*.xml), of which a cmocka program counts as the tests it holds, and lists of
-lines "passed NAME", "failed NAME" or "skipped NAME".
+lines "passed NAME", "failed NAME" or "skipped NAME", which lie in the folder of the logs.
 """
 import re
 import sys
@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 CMOCKA_RUN = re.compile(r"\[=+\] .*?(\d+) test\(s\) run\.")
+LOG_LINES = 25  # of each failed test
 CMOCKA_LISTED = re.compile(r"\[ +(SKIPPED|FAILED) +\].*?(\d+) test\(s\), listed below")
 
 
@@ -31,15 +32,30 @@ def of_case(case):
     return counts
 
 
+def tell(name, log):
+    print(f"failed   {name}")
+    for line in log.splitlines()[-LOG_LINES:]:
+        print(f"    | {line}")
+
+
 def of_junit(path):
     total = Counter()
     for case in ElementTree.parse(path).iter("testcase"):
-        total.update(of_case(case))
+        counts = of_case(case)
+        if counts["failed"]:
+            tell(f"{case.get('name')} ({path})", case.findtext("system-out") or "")
+        total.update(counts)
     return total
 
 
 def of_list(path):
-    return Counter(line.split()[0] for line in Path(path).read_text().splitlines() if line)
+    total = Counter()
+    for line in filter(None, Path(path).read_text().splitlines()):
+        outcome, name = line.split(maxsplit=1)
+        total[outcome] += 1
+        if outcome == "failed":
+            tell(f"{name} ({path})", Path(path).with_name(f"{Path(name).name}.log").read_text(errors="replace"))
+    return total
 
 
 def main():
