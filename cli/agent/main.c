@@ -268,6 +268,17 @@ static int catch_signals(struct agent *a, struct fault *f)
     return 0;
 }
 
+/*
+ * A function that eats all memory shall be told so by its death. Without this the kernel goes on for minutes evicting the
+ * program's own pages and reading them back from the image; with it, a working set of the last second that cannot be
+ * kept is out of memory. Kernels without multi-generational LRU do as they always did.
+ */
+static void kill_instead_of_thrashing(void)
+{
+    if (file_put("/sys/kernel/mm/lru_gen/enabled", "y", 1, 0644) == 0)
+        (void)file_put("/sys/kernel/mm/lru_gen/min_ttl_ms", "1000", 4, 0644); /* it came with the file above */
+}
+
 static int begin(struct agent *a, struct fault *f)
 {
     vh__agent_msg hello = { .type = VH_AGENT_HELLO };
@@ -277,6 +288,7 @@ static int begin(struct agent *a, struct fault *f)
         return -1;
     open_log();
     (void)file_put("/proc/self/oom_score_adj", "-1000", 5, 0644); /* without it the guest dies whole */
+    kill_instead_of_thrashing();
     if (catch_signals(a, f) < 0 || modules_load(f) < 0 || channel_open(&a->ch, CHANNEL_WAIT_MS, f) < 0)
         return -1;
     if (agent_watch(a, a->ch.fd, CHANNEL_EVENTS, EVENT_CHANNEL) < 0)
