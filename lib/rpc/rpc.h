@@ -62,6 +62,34 @@ void vh__rpc_client_free(vh__rpc_client *client);
 VH_MUST_CHECK int vh__rpc_call(vh__rpc_client *client, const char *path, const void *request, size_t n,
                                const vh__wait *w, vh__rpc_reply *reply, vh_error *err);
 
+/**
+ * A call with any number of messages in both directions, the caller's end. One at a time on a client: unary calls and
+ * other exchanges wait until it was closed. One thread at a time.
+ */
+typedef struct vh__rpc_exchange vh__rpc_exchange;
+
+/** Begins a call of |path|; the deadline of |w| is the call's. On success the caller owns |*x|. As vh__rpc_call(). */
+VH_MUST_CHECK int vh__rpc_exchange_open(vh__rpc_client *client, const char *path, const vh__wait *w,
+                                        vh__rpc_exchange **x, vh_error *err);
+/** Sends one message, the |last| one if so; waits while the server does not take it. */
+VH_MUST_CHECK int vh__rpc_exchange_send(vh__rpc_exchange *x, const void *message, size_t n, bool last, vh_error *err);
+/**
+ * The next message of the answer: 1 with |message| filled (cleared first), 0 at the end, when |*status| and the text in
+ * vh__rpc_exchange_message() speak. Waits until |w|, NULL: until the call's deadline.
+ */
+VH_MUST_CHECK int vh__rpc_exchange_recv(vh__rpc_exchange *x, const vh__wait *w, vh__buf *message,
+                                        vh__grpc_status *status, vh_error *err);
+/** Text of the status, "" before the end; borrowed. */
+const char *vh__rpc_exchange_message(const vh__rpc_exchange *x);
+/**
+ * For those who wait for other things as well: the socket to poll for reading, and whether a message or the end is
+ * there already, so that vh__rpc_exchange_recv() would not wait.
+ */
+int vh__rpc_exchange_fd(const vh__rpc_exchange *x);
+bool vh__rpc_exchange_ready(vh__rpc_exchange *x);
+/** Resets the call if it has not ended, and frees |x|. NULL is fine. */
+void vh__rpc_exchange_close(vh__rpc_exchange *x);
+
 /** A request as a handler sees it; borrowed for its run. */
 typedef struct vh__rpc_request {
     const char *path;
@@ -81,14 +109,38 @@ typedef struct vh__rpc_answer {
  */
 typedef vh__grpc_status (*vh__rpc_handler)(const vh__rpc_request *request, vh__rpc_answer *answer, void *arg);
 
+/*
+ * One call on a thread of its own: for what blocks or streams. It receives and sends messages in any order, on the
+ * thread of its handler alone; the call ends when the handler returns.
+ */
+typedef struct vh__rpc_stream vh__rpc_stream;
+
+/** Answers one call and returns its status; |answer->message| says more of one that is not OK, |body| is not used. */
+typedef vh__grpc_status (*vh__rpc_stream_handler)(vh__rpc_stream *stream, vh__rpc_answer *answer, void *arg);
+
+/**
+ * The next message of the caller: 1 with |message| filled (cleared first), 0 when it will send no more. VH_ECANCELED
+ * when it has gone or the server stops, VH_ETIMEDOUT at the call's deadline or that of |w| (NULL: only the call's).
+ */
+VH_MUST_CHECK int vh__rpc_stream_recv(vh__rpc_stream *stream, vh__buf *message, const vh__wait *w, vh_error *err);
+/** Sends one message; waits while the caller has not taken what was sent before. Errors as above, -ENOMEM. */
+VH_MUST_CHECK int vh__rpc_stream_send(vh__rpc_stream *stream, const void *message, size_t n, vh_error *err);
+/** Bounds of the call: its deadline, and a token that is triggered when the caller goes or the server stops. */
+const vh_call *vh__rpc_stream_call(const vh__rpc_stream *stream);
+/** Value of the metadata |name| (lower case), NULL if there is none; borrowed for the call. */
+const char *vh__rpc_stream_metadata(const vh__rpc_stream *stream, const char *name);
+
 typedef struct vh__rpc_method {
     const char *path; /* "/package.Service/Method" */
-    vh__rpc_handler handler;
+    vh__rpc_handler handler; /* on the loop; or */
+    vh__rpc_stream_handler stream; /* on a thread */
     void *arg;
 } vh__rpc_method;
 
 /** Zero members mean the default. The methods are borrowed for the server's life. */
 typedef struct vh__rpc_server_options {
+    int listen_fd;       /* a listening socket, taken in any case; 0 or -1: one is made */
+    const char *path;    /* a Unix socket (0660; a stale one is replaced, a live one refused); or */
     const char *address; /* numeric; default "::", which takes IPv4 as well (0.0.0.0 where there is no IPv6) */
     uint16_t port;       /* 0: one the kernel picks, vh__rpc_server_port() */
     const vh__rpc_method *methods;
