@@ -12,6 +12,9 @@
 #include "path.h"
 #include "shim_priv.h"
 
+/* A VMM answers at once; everybody else waits meanwhile. */
+#define FREEZE_MS 1000
+
 void clients_init(struct clients *c)
 {
     *c = (struct clients){ .listener = -1 };
@@ -99,7 +102,7 @@ static void inspect(struct shim *s, struct client *c)
 {
     cJSON *j = cJSON_Duplicate(s->clients.facts, true);
 
-    if (!cJSON_AddTrueToObject(j, "ok")) {
+    if (!cJSON_AddTrueToObject(j, "ok") || !cJSON_AddBoolToObject(j, "paused", s->paused)) {
         cJSON_Delete(j);
         j = NULL;
     }
@@ -107,7 +110,7 @@ static void inspect(struct shim *s, struct client *c)
         drop(s, c);
 }
 
-static unsigned count_execs(const struct clients *c)
+unsigned clients_execs(const struct clients *c)
 {
     unsigned n = 0;
 
@@ -138,7 +141,9 @@ static int begin_exec(struct shim *s, struct client *c, vh__shim_message *m, vh_
         return vh_error_set(err, VH_EPROTOCOL, "exec: a second one on one connection");
     if (!s->vmm || s->guest.exited || s->saving)
         return vh_error_set(err, VH_ESTATE, "exec: the VM is ending or being saved");
-    if (count_execs(&s->clients) >= VH_AGENT_EXECS_MAX)
+    if (s->paused)
+        return vh_error_set(err, VH_ESTATE, "exec: the VM is paused; resume it first");
+    if (clients_execs(&s->clients) >= VH_AGENT_EXECS_MAX)
         return vh_error_set(err, VH_ELIMIT, "exec: %u processes run in this VM already, and no more may",
                             VH_AGENT_EXECS_MAX);
     return client_exec_begin(s, &c->exec, free_id(&s->clients), m, err);
@@ -147,6 +152,7 @@ static int begin_exec(struct shim *s, struct client *c, vh__shim_message *m, vh_
 static void serve(struct shim *s, struct client *c, vh__shim_message *m)
 {
     const char *op = vh__json_str_or(m->json, "op", "");
+    vh__wait soon = vh__wait_from(NULL, FREEZE_MS);
     cJSON *ok;
     vh_error err = { 0 };
     int rc;
@@ -155,7 +161,11 @@ static void serve(struct shim *s, struct client *c, vh__shim_message *m)
         inspect(s, c);
         return;
     }
-    if (strcmp(op, "exec") == 0)
+    if (strcmp(op, "pause") == 0)
+        rc = shim_freeze(s, &soon, &err);
+    else if (strcmp(op, "resume") == 0)
+        rc = shim_thaw(s, &soon, &err);
+    else if (strcmp(op, "exec") == 0)
         rc = begin_exec(s, c, m, &err);
     else if (strcmp(op, "tell") == 0)
         rc = client_exec_tell(s, &c->exec, m, &err);

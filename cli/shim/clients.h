@@ -1,8 +1,8 @@
 /*
  * Further clients of a VM: whoever may connect to the socket in its directory, root alone. One connection is one
- * request: to look at the VM, or to run a process in it ("exec"), whose streams are pipes that the client passes. What
- * is under way is bounded by the agent's windows; a client that is slow, silent or gone holds up nobody but itself, and
- * its process dies with its connection.
+ * request: to look at the VM, to freeze it or let it go on, or to run a process in it ("exec"), whose streams are pipes
+ * that the client passes. What is under way is bounded by the agent's windows; a client that is slow, silent or gone
+ * holds up nobody but itself, and its process dies with its connection.
  */
 #ifndef VH_SHIM_CLIENTS_H
 #define VH_SHIM_CLIENTS_H
@@ -50,6 +50,9 @@ void clients_fini(struct clients *c);
 
 /** Begins to listen as "facts" of |request| says. Failure is no error of the VM's start: it serves without the socket. */
 void clients_listen(struct clients *c, cJSON *request);
+
+/** How many processes of theirs run in the VM. */
+unsigned clients_execs(const struct clients *c);
 
 /** What to wait for. */
 void clients_poll_set(const struct shim *s, struct pollfd p[CLIENTS_POLL]);

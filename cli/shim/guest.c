@@ -25,6 +25,23 @@ static void take_error(struct guest *g, const vh__agent_msg *m)
     g->hook_failed |= strcmp(m->error.stage, VH_AGENT_HOOK) == 0;
 }
 
+/* The way of PONG itself takes a millisecond or two: that is as well as it can be known. */
+#define CLOCK_OFF_MIN_NS (2 * VH_NS_PER_MS)
+
+/* Mends the guest's clock, once, by how far PONG shows it to be behind ours: it was told the time late, or not at all. */
+static int take_pong(struct shim *s, const vh__agent_msg *m, vh_error *err)
+{
+    int64_t off;
+
+    s->guest.pongs++;
+    if (!s->guest.mend_clock || __builtin_sub_overflow(vh__clock_real_ns(), m->pong.realtime_ns, &off))
+        return 0; /* no clock says that: there is nothing to mend */
+    s->guest.mend_clock = false;
+    if (off > -CLOCK_OFF_MIN_NS && off < CLOCK_OFF_MIN_NS)
+        return 0;
+    return guest_queue(s, &(vh__agent_msg){ .type = VH_AGENT_ADJUST, .adjust = { .delta_ns = off } }, err);
+}
+
 int guest_message(struct shim *s, const vh__agent_msg *m, vh_error *err)
 {
     struct guest *g = &s->guest;
@@ -47,10 +64,7 @@ int guest_message(struct shim *s, const vh__agent_msg *m, vh_error *err)
         take_error(g, m);
         break;
     case VH_AGENT_PONG:
-        g->pongs++;
-        if (__builtin_sub_overflow(vh__clock_real_ns(), m->pong.realtime_ns, &g->clock_off_ns))
-            g->clock_off_ns = 0; /* no clock says that: there is nothing to mend */
-        break;
+        return take_pong(s, m, err);
     case VH_AGENT_QUIESCED:
         g->quiesced = true;
         break;

@@ -120,15 +120,28 @@ static int quiesce(struct request *r, vh_error *err)
     return rc == 0 ? guest_trouble(r->s, err) : rc;
 }
 
+/* Quiescing kills execs; those of a VM that goes on are somebody's. */
+static int check_save(const struct request *r, vh_error *err)
+{
+    unsigned execs = vh__json_bool_or(r->m->json, "goes_on", false) ? clients_execs(&r->s->clients) : 0;
+
+    if (r->s->paused)
+        return vh_error_set(err, VH_ESTATE, "save: the VM is paused; resume it first");
+    if (execs > 0)
+        return vh_error_set(err, VH_ESTATE, "save: %u processes of vhive-ctl exec run in the VM; end them first", execs);
+    return 0;
+}
+
 static int op_save(struct request *r, vh_error *err)
 {
     vh_auto_fd int vmstate = vh__shim_take_fd(r->m, "vmstate");
     const vh__vmm_ops *ops = r->s->vmm->ops;
-    int rc;
+    int rc = vmstate < 0 ? vh_error_set(err, VH_EPROTOCOL, "save: no descriptor") : check_save(r, err);
 
-    if (vmstate < 0)
-        return vh_error_set(err, VH_EPROTOCOL, "save: no descriptor");
-    rc = quiesce(r, err);
+    if (rc == 0)
+        rc = quiesce(r, err);
+    if (rc == 0 && !cJSON_AddNumberToObject(r->answer, "paused_ns", (double)vh__clock_mono_ns()))
+        rc = vh_error_set(err, -ENOMEM, "answer");
     if (rc == 0)
         rc = ops->pause(r->s->vmm, &r->wait, err);
     if (rc == 0)
@@ -156,17 +169,42 @@ static int op_resume(struct request *r, vh_error *err)
     return r->s->vmm->ops->resume(r->s->vmm, &r->wait, err);
 }
 
-/* The way of PONG itself takes a millisecond or two: that is as well as it can be known. */
-#define CLOCK_OFF_MIN_NS (2 * VH_NS_PER_MS)
-
-/* Mends the time that the guest was told, by how late it took it. */
-static int adjust_clock(struct request *r, vh_error *err)
+static int op_pause(struct request *r, vh_error *err)
 {
-    int64_t off = r->s->guest.clock_off_ns;
+    return shim_freeze(r->s, &r->wait, err);
+}
 
-    if (off > -CLOCK_OFF_MIN_NS && off < CLOCK_OFF_MIN_NS)
+/* Until the clock is right: what is sent behind ADJUST is answered after it. */
+static int await_clock(struct request *r, vh_error *err)
+{
+    int rc = shim_pump(r->s, &r->wait, has_ponged, "answer of the resumed agent", err);
+
+    if (rc == 0) {
+        r->s->guest.pongs = 0;
+        rc = guest_tell(r->s, &(vh__agent_msg){ .type = VH_AGENT_PING }, err);
+    }
+    if (rc == 0)
+        rc = shim_pump(r->s, &r->wait, has_ponged, "answer of the resumed agent", err);
+    return rc == 0 ? guest_trouble(r->s, err) : rc;
+}
+
+static int op_unpause(struct request *r, vh_error *err)
+{
+    bool was = r->s->paused;
+    int rc = shim_thaw(r->s, &r->wait, err);
+
+    return rc == 0 && was ? await_clock(r, err) : rc;
+}
+
+static int op_continue(struct request *r, vh_error *err)
+{
+    int rc;
+
+    if (!r->s->saving)
         return 0;
-    return guest_tell(r->s, &(vh__agent_msg){ .type = VH_AGENT_ADJUST, .adjust = { .delta_ns = off } }, err);
+    r->s->guest.hook_failed = false; /* what was wrong with it was told */
+    rc = shim_go_on(r->s, &r->wait, err);
+    return rc == 0 ? await_clock(r, err) : rc;
 }
 
 static int op_tell(struct request *r, vh_error *err)
@@ -174,14 +212,12 @@ static int op_tell(struct request *r, vh_error *err)
     int rc;
 
     r->s->guest.pongs = 0;
+    r->s->guest.mend_clock = vh__json_bool_or(r->m->json, "pong", false);
     r->s->guest.hook_failed = r->s->saving = false;
     rc = guest_send(r->s, r->m->payload, r->m->payload_len, err);
     clients_listen(&r->s->clients, r->m->json); /* while the guest is busy */
-    if (rc == 0 && vh__json_bool_or(r->m->json, "pong", false)) {
+    if (rc == 0 && r->s->guest.mend_clock)
         rc = shim_pump(r->s, &r->wait, has_ponged, "answer of the restored agent", err);
-        if (rc == 0 && r->s->guest.pongs)
-            rc = adjust_clock(r, err);
-    }
     return rc == 0 ? guest_trouble(r->s, err) : rc;
 }
 
@@ -198,9 +234,11 @@ static int op_record(struct request *r, vh_error *err)
 /* A guest whose function has ended has nothing left to do: its disk is memory. */
 static int op_stop(struct request *r, vh_error *err)
 {
-    int rc = guest_send(r->s, r->m->payload, r->m->payload_len, err);
+    int rc = r->s->paused ? shim_thaw(r->s, &r->wait, err) : 0; /* the function is to hear of it */
 
     r->s->exit_told = true; /* the answer tells it */
+    if (rc == 0)
+        rc = guest_send(r->s, r->m->payload, r->m->payload_len, err);
     if (rc == 0)
         rc = shim_pump(r->s, &r->wait, is_over, "end of the function", err);
     clients_vm_over(r->s);
@@ -218,6 +256,7 @@ static const struct op {
     { "bind", op_bind, true },    { "hello", op_hello, true },
     { "start", op_start, true },  { "save", op_save, true },            { "load", op_load, true },
     { "installed", op_installed, true }, { "resume", op_resume, true }, { "tell", op_tell, true },
+    { "pause", op_pause, true },  { "unpause", op_unpause, true },      { "continue", op_continue, true },
     { "stats", op_stats, true },  { "record", op_record, true },        { "stop", op_stop, true },
 };
 

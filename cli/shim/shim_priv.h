@@ -23,7 +23,7 @@
 struct guest {
     bool hello, ready, exited, quiesced;
     unsigned pongs;
-    int64_t clock_off_ns; /* the guest's clock behind ours when its last PONG came */
+    bool mend_clock; /* by what the next PONG shows it to be off */
     vh__agent_exited exit;
     bool hook_failed; /* |error| says how: instead of QUIESCED or PONG */
     char error[512]; /* the last ERROR of the agent, printable */
@@ -38,7 +38,8 @@ struct shim {
     vh__buf to_agent; /* frames on their way: whole ones are added, so that nobody's can be torn apart */
     struct guest guest;
     struct clients clients;
-    bool saving; /* no exec may begin: it would be in the snapshot */
+    bool saving; /* no exec may begin: it would be in the snapshot; nor may it be frozen or go on by anybody else */
+    bool paused; /* by request, until another */
     struct output out[2];  /* stdout, stderr */
     vh__ring said;         /* the function's last words, for errors */
     int memfd;             /* memory of a VM that was booted; -1 */
@@ -78,6 +79,13 @@ VH_MUST_CHECK int guest_tell(struct shim *s, const vh__agent_msg *m, vh_error *e
 VH_MUST_CHECK int guest_queue(struct shim *s, const vh__agent_msg *m, vh_error *err);
 /** Sends of the queue what the channel takes now. */
 VH_MUST_CHECK int guest_flush(struct shim *s, vh_error *err);
+
+/** freeze.c: the virtual CPUs stand still until shim_thaw(). 0 also if they do. VH_ESTATE: it is ending or being saved. */
+VH_MUST_CHECK int shim_freeze(struct shim *s, const vh__wait *w, vh_error *err);
+/** Undoes shim_freeze(), by shim_go_on(); 0 if it was not frozen. VH_ESTATE: as there. */
+VH_MUST_CHECK int shim_thaw(struct shim *s, const vh__wait *w, vh_error *err);
+/** Lets a VM that was frozen or saved go on. Its clock is mended once PONG has come. */
+VH_MUST_CHECK int shim_go_on(struct shim *s, const vh__wait *w, vh_error *err);
 
 /** memory.c: the VMM with its memory, and what serves it. */
 VH_MUST_CHECK int memory_fetch(struct shim *s, vh__shim_message *m, vh_error *err);

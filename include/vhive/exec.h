@@ -1,7 +1,8 @@
 /*
- * Processes in a running VM, beside its function: in its file system and network, as its user unless told otherwise.
- * The VM may be of this process or of another one on this machine; what is needed is the run directory of the
- * environment and the right to connect to the VM's socket there, which is root's.
+ * What can be done with a VM that runs, whoever's it is: list it, freeze it, and run processes in it beside its
+ * function, in its file system and network, as its user unless told otherwise. The VM may be of this process or of
+ * another one on this machine; what is needed is the run directory of the environment and the right to connect to the
+ * VM's socket there, which is root's.
  *
  *     const char *argv[] = { "ps", "-ef", NULL };
  *     vh_exec_options o = VH_EXEC_OPTIONS_INIT;
@@ -44,6 +45,7 @@ typedef struct vh_vm_info {
     char snapshot[32];    /**< id of the snapshot it came from, "" after a boot */
     pid_t pid;            /**< process that owns it: its end is the VM's */
     int64_t started_ns;   /**< CLOCK_REALTIME */
+    bool paused;          /**< vh_vms_pause(), vh_vm_pause() */
 } vh_vm_info;
 
 /** One VM of a listing. |info| is borrowed for the call. Returning false ends the listing. */
@@ -56,6 +58,15 @@ typedef bool (*vh_vm_info_fn)(const vh_vm_info *info, void *arg);
  */
 VH_API VH_MUST_CHECK int vh_vms_list(const vh_env *env, const vh_call *call, vh_vm_info_fn each, void *arg,
                                      vh_error *err);
+
+/**
+ * Freezes the virtual CPUs of |vm| (as vh_exec_start() takes it), or lets them go on, as vh_vm_pause() and
+ * vh_vm_resume() do; but the guest's clock is right only some milliseconds after vh_vms_resume() returned. Default
+ * deadline 10 s. VH_ENOTFOUND, VH_EINVALID (several VMs are meant), VH_ESTATE (it is ending or being saved), VH_EVMM,
+ * -EACCES, VH_ETIMEDOUT, VH_ECANCELED, -ENOMEM.
+ */
+VH_API VH_MUST_CHECK int vh_vms_pause(const vh_env *env, const char *vm, const vh_call *call, vh_error *err);
+VH_API VH_MUST_CHECK int vh_vms_resume(const vh_env *env, const char *vm, const vh_call *call, vh_error *err);
 
 typedef struct vh_exec vh_exec;
 
@@ -76,8 +87,8 @@ typedef struct vh_exec_options {
  * Starts a process in the VM |vm|: its id, or the beginning of exactly one (the leading "vm-" may be left out); NULL:
  * the only VM that runs. Strings are copied. On success the caller owns |*exec|. Default deadline 10 s.
  * Returns VH_ENOTFOUND (no such VM runs), VH_EINVALID (several do; options), VH_ELIMIT (16 processes run in it already,
- * or arguments beyond about 60 KiB), VH_ESTATE (it is ending or being saved), -EACCES, VH_ETIMEDOUT, VH_ECANCELED,
- * -ENOMEM. A command that cannot be executed is no error of this call: vh_exec_wait() tells.
+ * or arguments beyond about 60 KiB), VH_ESTATE (it is ending, paused or being saved), -EACCES, VH_ETIMEDOUT,
+ * VH_ECANCELED, -ENOMEM. A command that cannot be executed is no error of this call: vh_exec_wait() tells.
  */
 VH_API VH_MUST_CHECK int vh_exec_start(const vh_env *env, const char *vm, const vh_exec_options *opts,
                                        const vh_call *call, vh_exec **exec, vh_error *err);

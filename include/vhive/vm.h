@@ -71,14 +71,17 @@ typedef struct vh_run_options {
     const char *const *restore_env; /**< NULL-terminated "KEY=VALUE" list that is no part of the snapshot's key, so that
                                          every run of one snapshot may have its own; NULL: none. The function finds it,
                                          with |env| and the image's, in /run/vhive/env (docs/functions.md) */
+    bool boot_unsaved; /**< a restoring engine without a snapshot boots and returns that VM, whose engine is then boot,
+                            instead of saving one first; vh_vm_snapshot() may save it later */
 } vh_run_options;
 
 #define VH_RUN_OPTIONS_INIT { .size = sizeof(vh_run_options) }
 
 /**
  * Starts a function and returns once it is ready to be connected to. Restoring engines without a snapshot boot, save
- * one and then restore it, saying so in the log. With engine auto a snapshot that turns out to be damaged, or whose guest
- * does not come back, is set aside ("bad-ID" in listings) and the function booted; a named engine fails instead.
+ * one and then restore it, saying so in the log (but see |boot_unsaved|). With engine auto a snapshot that turns out to
+ * be damaged, or whose guest does not come back, is set aside ("bad-ID" in listings) and the function booted; a named
+ * engine fails instead.
  * Strings are copied. On success the caller owns |*vm|.
  * Default deadline: the configured boot deadline.
  * Errors: VH_EIMAGE, VH_EMISSING (a program, device or privilege is missing), VH_EGUEST (the function ended or did
@@ -156,6 +159,36 @@ VH_API VH_MUST_CHECK int vh_vm_stats_get(vh_vm *vm, const vh_call *call, vh_vm_s
  * A no-op without such a watch, and after its end; vh_vm_stop() does it otherwise. Default deadline 10 s.
  */
 VH_API VH_MUST_CHECK int vh_vm_record_end(vh_vm *vm, const vh_call *call, vh_error *err);
+
+/**
+ * Freezes the virtual CPUs of |vm|: connections stay, nothing is answered, no time passes in the guest. One that is
+ * paused already stays so. vh_vm_stop() lets it go on first; vh_vm_snapshot() and vh_exec_start() refuse it. Default
+ * deadline 10 s. VH_ESTATE: it has ended.
+ */
+VH_API VH_MUST_CHECK int vh_vm_pause(vh_vm *vm, const vh_call *call, vh_error *err);
+
+/**
+ * Lets a paused |vm| go on, and returns when its CLOCK_REALTIME is right again; CLOCK_MONOTONIC does not know of the
+ * pause. A no-op for one that runs. Default deadline 10 s. VH_ESTATE: it has ended; VH_EGUEST: the function has just
+ * ended; VH_ETIMEDOUT, VH_ECANCELED: it runs, but its clock may be late.
+ */
+VH_API VH_MUST_CHECK int vh_vm_resume(vh_vm *vm, const vh_call *call, vh_error *err);
+
+/**
+ * Saves the running |vm| as the snapshot of what it was run for, and lets it go on serving; what vh_vm_run() restores
+ * afterwards is a clone of what it is now. It is quiesced while it serves (the image's pre-snapshot hook runs, its
+ * output is held back), then frozen for as long as copying its memory takes, a tenth of a second or more for each
+ * 100 MiB in use, and told the time when it goes on. Connections survive that; in clones they are dead. |id| (at least
+ * 72 bytes) gets the snapshot's id. One of the same key that exists already is kept, and its id returned; |again|
+ * removes it first.
+ *
+ * Only a VM that was booted (vh_vm_engine()), without |restore_env|, can be saved. Whatever is returned, |vm| goes on,
+ * if it can. Default deadline: the configured boot deadline.
+ * VH_ESTATE: it cannot be saved, or is paused, or somebody's vh_exec runs in it, or has ended, or (|again|) the older
+ * snapshot is in use; VH_EGUEST: the hook failed, or the function ended; VH_ECORRUPT: there is one, damaged (|again| or
+ * vh_snapshots_remove() makes room); VH_EVMM, VH_ETIMEDOUT, VH_ECANCELED, -ENOSPC and the like.
+ */
+VH_API VH_MUST_CHECK int vh_vm_snapshot(vh_vm *vm, bool again, const vh_call *call, char *id, vh_error *err);
 
 /** How a VM ended. */
 typedef struct vh_vm_exit {

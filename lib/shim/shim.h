@@ -16,10 +16,16 @@
  *                snapshot, record, replay                     serves its page faults, gives it its disk
  *   hello                                                     waits for the agent's first word
  *   start        payload START                                starts the function, waits until it is ready
- *   save         vmstate                                      quiesces, pauses, saves; answers with descriptor memory
+ *   save         vmstate; [goes_on]                           quiesces, freezes, saves; answers with descriptor memory
+ *                                                             and paused_ns, when it was frozen; "goes_on": refuses
+ *                                                             while further clients have processes in the VM
+ *   continue                                                  after "save", also a failed one: lets the VM go on, until
+ *                                                             its clock is right; otherwise nothing
+ *   pause                                                     freezes the virtual CPUs; "inspect" tells of it
+ *   unpause                                                   lets them go on, until the clock is right
  *   load         vmstate                                      loads the device state
  *   installed                                                 waits until the working set is in place
- *   resume                                                    lets the virtual CPUs run
+ *   resume                                                    lets the virtual CPUs run, after "load"
  *   tell         payload                                      sends RESUMED or RESTORED; waits for PONG after RESTORED
  *   stats                                                     counters
  *   record       dir; snapshot                                ends recording, stores the working set
@@ -28,7 +34,9 @@
  * "start" and "tell" may carry "facts", an object that says at least in which "dir" the VM lives. From then on the
  * shim listens there, on VH_SHIM_SOCKET, for further clients (root alone may connect). Each connection is one request:
  *
- *   inspect                                                   answers with the facts
+ *   inspect                                                   answers with the facts and "paused"
+ *   pause, resume                                             as "pause" and "unpause", but the clock is right a moment
+ *                                                             later
  *   exec         stdin, stdout, stderr (pipes); payload EXEC  starts a process in the guest; after the answer comes
  *                                                             {"event": "exit", code, signal, text}, behind its output,
  *                                                             or an error. Meanwhile "tell" with payload EXEC_RESIZE or

@@ -8,7 +8,7 @@ cJSON *vh__vm_with_facts(const vh_vm *vm, cJSON *request)
 {
     cJSON *f = cJSON_AddObjectToObject(request, "facts");
 
-    if (cJSON_AddStringToObject(f, "dir", vm->dir) && cJSON_AddStringToObject(f, "image", vm->o.image) &&
+    if (cJSON_AddStringToObject(f, "dir", vm->dir) && cJSON_AddStringToObject(f, "image", vm->image) &&
         cJSON_AddStringToObject(f, "address", vm->address) && cJSON_AddNumberToObject(f, "port", vm->spec.port) &&
         cJSON_AddStringToObject(f, "engine", vh_engine_name(vm->engine)) &&
         cJSON_AddStringToObject(f, "snapshot", vm->snapshot_id) && cJSON_AddNumberToObject(f, "pid", getpid()) &&

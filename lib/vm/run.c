@@ -1,4 +1,4 @@
-/* vh_vm_run(): which way a function comes up. */
+/* Which way a function comes up, and when a snapshot is made of it. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,14 +19,14 @@ static int make_snapshot(vh_vm *vm, const vh__wait *w, vh_error *err)
     vm->saving = false;
     if (rc)
         return rc;
-    rc = vh__vm_save(vm, w, err);
+    rc = vh__vm_save(vm, w, vm->snapshot_id, err);
     vh__vm_release(vm);
     return rc == VH_EEXISTS ? 0 : rc;
 }
 
-static int label(vh_vm *vm, vh_error *err)
+static int label(const vh_vm *vm, const char *id, vh_error *err)
 {
-    return vm->o.label ? vh_snapshots_label(vm->vms->o.snapshots, vm->snapshot_id, vm->o.label, err) : 0;
+    return vm->label ? vh_snapshots_label(vm->vms->o.snapshots, id, vm->label, err) : 0;
 }
 
 /* The engine that restores. Auto is reap where page faults can be served. */
@@ -44,9 +44,9 @@ static vh_engine choose_engine(const vh_vm *vm)
 }
 
 /* The id of the snapshot of |vm|'s key, whether there is one or not: the key's first digits. */
-static void name_snapshot(vh_vm *vm)
+static void name_snapshot(const vh_vm *vm, char id[VH_SNAPSHOT_ID])
 {
-    snprintf(vm->snapshot_id, sizeof(vm->snapshot_id), "%.20s", vm->spec.key + strlen("sha256:"));
+    snprintf(id, VH_SNAPSHOT_ID, "%.20s", vm->spec.key + strlen("sha256:"));
 }
 
 /* Whether it is the snapshot that fails, rather than the image (VH_EGUEST), this machine, or the caller's patience. */
@@ -63,18 +63,19 @@ static bool is_spoiled(const vh_vm *vm, int rc, const vh__wait *w)
 /* Sets the snapshot aside, so that the next run makes another. */
 static int boot_instead(vh_vm *vm, const vh_error *spoiled, const vh__wait *w, vh_error *err)
 {
+    char id[VH_SNAPSHOT_ID];
     vh_error why = { 0 };
 
-    name_snapshot(vm);
-    if (vh__snapshot_quarantine(vm->vms->o.snapshots, vm->snapshot_id, spoiled->msg, &why))
-        vh__log(vm->vms->o.env, VH_LOG_WARN, "vm", vm->id, "snapshot %s does not restore (%s) and stays: %s",
-                vm->snapshot_id, spoiled->msg, why.msg);
-    vh__log(vm->vms->o.env, VH_LOG_WARN, "vm", vm->id, "booting %s instead of restoring it", vm->o.image);
+    name_snapshot(vm, id);
+    if (vh__snapshot_quarantine(vm->vms->o.snapshots, id, spoiled->msg, &why))
+        vh__log(vm->vms->o.env, VH_LOG_WARN, "vm", vm->id, "snapshot %s does not restore (%s) and stays: %s", id,
+                spoiled->msg, why.msg);
+    vh__log(vm->vms->o.env, VH_LOG_WARN, "vm", vm->id, "booting %s instead of restoring it", vm->image);
     vm->snapshot_id[0] = '\0';
     return vh__vm_boot(vm, w, err);
 }
 
-/* Restores the snapshot of |vm|'s key, making it first if there is none. */
+/* Restores the snapshot of |vm|'s key. Without one it is made first, unless the caller does that later. */
 static int restore(vh_vm *vm, const vh__wait *w, vh_error *err)
 {
     vh_engine wanted = choose_engine(vm);
@@ -84,8 +85,10 @@ static int restore(vh_vm *vm, const vh__wait *w, vh_error *err)
     vm->engine = wanted;
     rc = vh__vm_restore(vm, w, &why);
     if (rc == VH_ENOTFOUND && vm->spec.identity && !vm->snapshot_id[0]) {
+        if (vm->o.boot_unsaved)
+            return vh__vm_boot(vm, w, err);
         vh__log(vm->vms->o.env, VH_LOG_INFO, "vm", vm->id,
-                "no snapshot of %s yet: booting it, saving one, then restoring that", vm->o.image);
+                "no snapshot of %s yet: booting it, saving one, then restoring that", vm->image);
         rc = make_snapshot(vm, w, err);
         if (rc)
             return rc;
@@ -96,7 +99,7 @@ static int restore(vh_vm *vm, const vh__wait *w, vh_error *err)
         return boot_instead(vm, &why, w, err);
     if (rc && err)
         *err = why;
-    return rc ? rc : label(vm, err);
+    return rc ? rc : label(vm, vm->snapshot_id, err);
 }
 
 /* Which setting a run ran out of, when it was the whole's. */
@@ -105,6 +108,14 @@ static int name_deadline(const vh_vms *vms, const vh_call *call, const vh__wait 
     if (rc != VH_ETIMEDOUT || vh__wait_left_ms(w) > 0 || (call && call->timeout_ms))
         return rc;
     return vh_error_wrap(err, rc, "%u ms for the whole start (timeout.boot)", vms->o.boot_ms);
+}
+
+/* What was borrowed is the caller's again. */
+static void give_back(vh_vm *vm)
+{
+    vm->own_env = vm->o.restore_env && vm->o.restore_env[0];
+    vm->o.image = vm->o.accel = vm->o.label = NULL;
+    vm->o.env = vm->o.restore_env = NULL;
 }
 
 int vh_vm_run(vh_vms *vms, const vh_run_options *opts, const vh_call *call, vh_vm **vm, vh_error *err)
@@ -122,54 +133,101 @@ int vh_vm_run(vh_vms *vms, const vh_run_options *opts, const vh_call *call, vh_v
         return name_deadline(vms, call, &w, rc, err);
     }
     n->phases.end_ns = vh__clock_mono_ns();
-    vh__log(vms->o.env, VH_LOG_INFO, "vm", n->id, "%s is ready at %s:%u, engine %s", n->o.image, vh_vm_address(n),
+    give_back(n);
+    vh__log(vms->o.env, VH_LOG_INFO, "vm", n->id, "%s is ready at %s:%u, engine %s", n->image, vh_vm_address(n),
             n->spec.port, vh_engine_name(n->engine));
     *vm = n;
     return 0;
 }
 
-/* The id of the snapshot of |vm|'s key, if there is one. */
-static int find_snapshot(vh_vm *vm, vh_error *err)
+/* Sees whether there is a snapshot of |vm|'s key. |id| is its id, if there is one, and what it would be, else. */
+static int find_snapshot(const vh_vm *vm, char id[VH_SNAPSHOT_ID], vh_error *err)
 {
     vh__snapshot *snap;
     int rc = vh__snapshot_open(vm->vms->o.snapshots, vm->spec.key, &snap, err);
 
-    name_snapshot(vm); /* of a damaged one too */
+    name_snapshot(vm, id); /* of a damaged one too */
     if (rc == 0)
         vh__snapshot_close(snap);
     return rc;
 }
 
-static int create_snapshot(vh_vm *vm, bool again, const vh__wait *w, vh_error *err)
+/* Makes room for a new snapshot if it is wanted |again|. 0: there is one, which stays; VH_ENOTFOUND: there is none. */
+static int look_for_snapshot(const vh_vm *vm, bool again, char id[VH_SNAPSHOT_ID], vh_error *err)
+{
+    int rc = find_snapshot(vm, id, err);
+
+    if (!again || (rc && rc != VH_ECORRUPT))
+        return rc;
+    rc = vh_snapshots_remove(vm->vms->o.snapshots, id, err);
+    return rc ? rc : VH_ENOTFOUND;
+}
+
+static int create_snapshot(vh_vm *vm, bool again, const vh__wait *w, char id[VH_SNAPSHOT_ID], vh_error *err)
 {
     int rc = vh__step_resolve(vm, w, err);
 
-    if (rc == 0)
-        rc = find_snapshot(vm, err);
-    if ((rc == 0 || rc == VH_ECORRUPT) && again)
-        rc = vh_snapshots_remove(vm->vms->o.snapshots, vm->snapshot_id, err);
-    else if (rc == 0)
-        return label(vm, err);
-    if (rc && rc != VH_ENOTFOUND)
+    if (rc)
         return rc;
-    rc = make_snapshot(vm, w, err);
-    if (rc == 0)
-        rc = find_snapshot(vm, err);
-    return rc ? rc : label(vm, err);
+    rc = look_for_snapshot(vm, again, id, err);
+    if (rc == VH_ENOTFOUND) {
+        rc = make_snapshot(vm, w, err);
+        if (rc == 0)
+            rc = find_snapshot(vm, id, err); /* it may be another process's, which was quicker */
+    }
+    return rc ? rc : label(vm, id, err);
 }
 
 int vh_vm_snapshot_create(vh_vms *vms, const vh_run_options *opts, bool again, const vh_call *call, char *id,
                           vh_error *err)
 {
     vh__wait w = vh__wait_from(call, vms->o.boot_ms);
+    char made[VH_SNAPSHOT_ID];
     vh_vm *vm;
     int rc = vh__vm_new(vms, opts, &vm, err);
 
     if (rc)
         return rc;
-    rc = create_snapshot(vm, again, &w, err);
+    rc = create_snapshot(vm, again, &w, made, err);
     if (rc == 0)
-        strcpy(id, vm->snapshot_id); /* the header asks for 72 bytes */
+        strcpy(id, made); /* the header asks for 72 bytes */
     vh_vm_free(vm);
     return name_deadline(vms, call, &w, rc, err);
+}
+
+/* Whether |vm| is one that can be saved. */
+static int check_saveable(const vh_vm *vm, vh_error *err)
+{
+    if (vm->engine != VH_ENGINE_BOOT)
+        return vh_error_set(err, VH_ESTATE,
+                            "VM %s: it came from snapshot %s, and the memory of a restored VM cannot be saved again; "
+                            "save one that was booted",
+                            vm->id, vm->snapshot_id);
+    if (vm->own_env)
+        return vh_error_set(err, VH_ESTATE,
+                            "VM %s: it was given an environment of its own (restore_env), which every clone would have; "
+                            "save one without",
+                            vm->id);
+    return 0;
+}
+
+int vh_vm_snapshot(vh_vm *vm, bool again, const vh_call *call, char *id, vh_error *err)
+{
+    vh__wait w = vh__wait_from(call, vm->vms->o.boot_ms);
+    char made[VH_SNAPSHOT_ID];
+    int rc = check_saveable(vm, err);
+
+    if (rc)
+        return rc;
+    rc = look_for_snapshot(vm, again, made, err);
+    if (rc == VH_ENOTFOUND) {
+        rc = vh__vm_save_running(vm, &w, made, err);
+        if (rc == VH_EEXISTS)
+            rc = find_snapshot(vm, made, err); /* another VM was quicker */
+    }
+    if (rc == 0)
+        rc = label(vm, made, err);
+    if (rc == 0)
+        strcpy(id, made);
+    return rc;
 }

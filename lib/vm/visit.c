@@ -12,6 +12,7 @@
 
 /* A shim answers at once, unless its machine is overloaded or it waits for its VMM. */
 #define INSPECT_MS 1000
+#define ORDER_MS   10000
 #define CONNECT_POLL_MS 20
 
 static int not_running(const char *id, vh_error *err)
@@ -49,35 +50,49 @@ static void copy_text(char *to, size_t n, const cJSON *j, const char *key)
     snprintf(to, n, "%s", vh__json_str_or(j, key, ""));
 }
 
-static int inspect(const vh_env *env, const char *id, const vh__wait *w, vh_vm_info *info, vh_error *err)
+/* One request without descriptors. The caller owns |*m| on success. */
+static int ask(const vh_env *env, const char *id, const char *op, const vh__wait *w, vh__shim_message *m, vh_error *err)
 {
-    vh__wait soon = vh__wait_within(w, INSPECT_MS);
-    vh__shim_message m = { 0 };
+    vh__shim_message answer = { 0 };
     vh_auto_fd int sock = -1;
     cJSON *j = cJSON_CreateObject();
-    int rc = vh__visit_connect(env, id, &soon, &sock, err);
+    int rc = vh__visit_connect(env, id, w, &sock, err);
 
-    if (rc || !cJSON_AddStringToObject(j, "op", "inspect")) {
+    if (rc || !cJSON_AddStringToObject(j, "op", op)) {
         cJSON_Delete(j);
         return rc ? rc : vh_error_set(err, -ENOMEM, "VM %s", id);
     }
     rc = vh__shim_send(sock, j, NULL, 0, NULL, 0, err);
     if (rc == 0)
-        rc = vh__shim_recv(sock, &soon, &m, err);
+        rc = vh__shim_recv(sock, w, &answer, err);
     if (rc == 0)
-        rc = vh__shim_result(&m, err);
-    if (rc == 0) {
-        *info = (vh_vm_info){ .size = sizeof(*info), .port = (uint16_t)vh__json_u64_or(m.json, "port", 0),
-                              .pid = (pid_t)vh__json_u64_or(m.json, "pid", 0),
-                              .started_ns = (int64_t)vh__json_u64_or(m.json, "started_us", 0) * 1000 };
-        snprintf(info->id, sizeof(info->id), "%.23s", id);
-        copy_text(info->image, sizeof(info->image), m.json, "image");
-        copy_text(info->address, sizeof(info->address), m.json, "address");
-        copy_text(info->engine, sizeof(info->engine), m.json, "engine");
-        copy_text(info->snapshot, sizeof(info->snapshot), m.json, "snapshot");
-    }
-    vh__shim_message_fini(&m);
+        rc = vh__shim_result(&answer, err);
+    if (rc == 0)
+        *m = answer;
+    else
+        vh__shim_message_fini(&answer);
     return rc;
+}
+
+static int inspect(const vh_env *env, const char *id, const vh__wait *w, vh_vm_info *info, vh_error *err)
+{
+    vh__wait soon = vh__wait_within(w, INSPECT_MS);
+    vh__shim_message m;
+    int rc = ask(env, id, "inspect", &soon, &m, err);
+
+    if (rc)
+        return rc;
+    *info = (vh_vm_info){ .size = sizeof(*info), .port = (uint16_t)vh__json_u64_or(m.json, "port", 0),
+                          .pid = (pid_t)vh__json_u64_or(m.json, "pid", 0),
+                          .started_ns = (int64_t)vh__json_u64_or(m.json, "started_us", 0) * 1000,
+                          .paused = vh__json_bool_or(m.json, "paused", false) };
+    snprintf(info->id, sizeof(info->id), "%.23s", id);
+    copy_text(info->image, sizeof(info->image), m.json, "image");
+    copy_text(info->address, sizeof(info->address), m.json, "address");
+    copy_text(info->engine, sizeof(info->engine), m.json, "engine");
+    copy_text(info->snapshot, sizeof(info->snapshot), m.json, "snapshot");
+    vh__shim_message_fini(&m);
+    return 0;
 }
 
 /* Asks each of |names|. Who does not answer is passed over: it may be ending. */
@@ -170,4 +185,31 @@ int vh__visit_find(const vh_env *env, const char *ref, const vh__wait *w, char i
                                      vh_env_run_dir(env));
     return *s.ref ? vh_error_set(err, VH_EINVALID, "VM %s: %zu ids begin with it; give more digits", s.ref, s.found)
                   : vh_error_set(err, VH_EINVALID, "%zu VMs run: say which; `vhive-ctl vm ls` lists them", s.found);
+}
+
+/* Finds the VM and has its shim do |op|. */
+static int order(const vh_env *env, const char *vm, const char *op, const vh_call *call, vh_error *err)
+{
+    vh__wait w = vh__wait_from(call, ORDER_MS);
+    vh__shim_message m;
+    char id[24];
+    int rc = vh__visit_find(env, vm, &w, id, err);
+
+    if (rc)
+        return rc;
+    rc = ask(env, id, op, &w, &m, err);
+    if (rc)
+        return rc == -EPIPE ? vh_error_set(err, VH_EVMM, "%s: VM %s has just ended", op, id) : rc;
+    vh__shim_message_fini(&m);
+    return 0;
+}
+
+int vh_vms_pause(const vh_env *env, const char *vm, const vh_call *call, vh_error *err)
+{
+    return order(env, vm, "pause", call, err);
+}
+
+int vh_vms_resume(const vh_env *env, const char *vm, const vh_call *call, vh_error *err)
+{
+    return order(env, vm, "resume", call, err);
 }

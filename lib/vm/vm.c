@@ -11,10 +11,19 @@
 /* What stopping takes beside the function's grace period: storing a working set, the last output, the VMM's end. */
 #define MARGIN_MS 3000
 
+/* What a VM is told apart by, and saved under, long after it was started. */
+static int keep_names(vh_vm *vm, vh_error *err)
+{
+    vm->image = strdup(vm->o.image);
+    vm->label = vm->o.label ? strdup(vm->o.label) : NULL;
+    return vm->image && (vm->label || !vm->o.label) ? 0 : vh_error_set(err, -ENOMEM, "virtual machine");
+}
+
 int vh__vm_new(vh_vms *vms, const vh_run_options *o, vh_vm **vm, vh_error *err)
 {
     vh_vm *n = calloc(1, sizeof(*n));
     unsigned nonce;
+    int rc;
 
     if (!n)
         return vh_error_set(err, -ENOMEM, "virtual machine");
@@ -24,9 +33,10 @@ int vh__vm_new(vh_vms *vms, const vh_run_options *o, vh_vm **vm, vh_error *err)
     memcpy(&n->o, o, VH_MIN(o->size, sizeof(n->o)));
     n->output = (struct output){ .fn = n->o.output, .arg = n->o.output_arg, .read_fd = { -1, -1 },
                                  .write_fd = { -1, -1 } };
-    if (!n->o.image || getrandom(&nonce, sizeof(nonce), 0) != sizeof(nonce)) {
-        int rc = n->o.image ? vh_error_set(err, -errno, "id of the VM")
-                            : vh_error_set(err, VH_EINVALID, "run without an image");
+    rc = n->o.image ? keep_names(n, err) : vh_error_set(err, VH_EINVALID, "run without an image");
+    if (rc == 0 && getrandom(&nonce, sizeof(nonce), 0) != sizeof(nonce))
+        rc = vh_error_set(err, -errno, "id of the VM");
+    if (rc) {
         vh_vm_free(n);
         return rc;
     }
@@ -49,6 +59,8 @@ void vh_vm_free(vh_vm *vm)
     vh__client_fini(&vm->client);
     vh__snapshot_close(vm->snap);
     vh__spec_fini(&vm->spec);
+    free(vm->image);
+    free(vm->label);
     free(vm);
 }
 

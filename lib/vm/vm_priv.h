@@ -58,7 +58,8 @@ struct output {
 struct vh_vm {
     vh_vms *vms;
     vh_vm *next; /* of a shell */
-    vh_run_options o; /* strings borrowed during vh_vm_run() only */
+    vh_run_options o; /* strings borrowed during vh_vm_run() only, NULL afterwards */
+    char *image, *label; /* ours: the same for good; no label: NULL */
     char id[24];
     char address[16]; /* as long as there was a lease */
     vh_engine engine;
@@ -72,13 +73,13 @@ struct vh_vm {
     bool shell;             /* it was spawned ahead */
     bool saving;            /* it boots to be saved */
     bool shell_lost;        /* that was of no use: the restore was undone */
+    bool own_env;           /* it was given environment that is no part of its snapshot's key */
     bool loading;           /* the restore under way came to the snapshot's content */
     bool replay, recording; /* engine reap: a working set is there; is being recorded */
     vh_phases phases;
     vh__wait restore_wait; /* bounds of the restore under way */
-    uint64_t pause_us;
     uint32_t boot_retries;
-    char snapshot_id[VH_SNAPSHOT_ID];
+    char snapshot_id[VH_SNAPSHOT_ID]; /* it came from */
 };
 
 /* accel.c */
@@ -137,10 +138,14 @@ VH_MUST_CHECK int vh__vm_spawn(vh_vm *vm, const vh__wait *w, vh__vmm_memory memo
 /** Makes a waiting shell of its machine the body of |vm|, if there is one: then |vm->client| is alive. */
 void vh__shell_take(vh_vm *vm);
 
+/* save.c: both give the snapshot's id; VH_EEXISTS: there is one of that key */
+/** Saves the booted |vm|, which has served nobody, and ends it. */
+VH_MUST_CHECK int vh__vm_save(vh_vm *vm, const vh__wait *w, char id[VH_SNAPSHOT_ID], vh_error *err);
+/** Saves the booted |vm|, which goes on, whether that succeeds or not. */
+VH_MUST_CHECK int vh__vm_save_running(vh_vm *vm, const vh__wait *w, char id[VH_SNAPSHOT_ID], vh_error *err);
+
 /* boot.c, restore.c, output.c */
 VH_MUST_CHECK int vh__vm_boot(vh_vm *vm, const vh__wait *w, vh_error *err);
-/** Saves the booted |vm| and ends it. */
-VH_MUST_CHECK int vh__vm_save(vh_vm *vm, const vh__wait *w, vh_error *err);
 VH_MUST_CHECK int vh__vm_restore(vh_vm *vm, const vh__wait *w, vh_error *err);
 VH_MUST_CHECK int vh__output_start(struct output *out, vh_error *err);
 /** Closes the write ends we hold, once the shim has them. */

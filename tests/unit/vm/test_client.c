@@ -55,6 +55,9 @@ static void a_shim_without_a_vm_refuses_what_needs_one(void **state)
 
     assert_int_equal(call(f, "stats", &err), VH_ESTATE);
     assert_int_equal(call(f, "resume", &err), VH_ESTATE);
+    assert_int_equal(call(f, "pause", &err), VH_ESTATE);
+    assert_int_equal(call(f, "unpause", &err), VH_ESTATE);
+    assert_int_equal(call(f, "continue", &err), VH_ESTATE);
 }
 
 static void an_unknown_request_is_refused_and_the_shim_goes_on(void **state)

@@ -73,14 +73,18 @@ static void serve(int sock, behaviour how)
 {
     vh__wait w = vh__wait_from(NULL, 10000);
     vh__shim_message m = { 0 };
+    const char *op;
 
     if (how == SILENT)
         pause();
     if (vh__shim_recv(sock, &w, &m, NULL))
         return;
-    if (strcmp(vh__json_str_or(m.json, "op", ""), "inspect") == 0)
+    op = vh__json_str_or(m.json, "op", "");
+    if (strcmp(op, "inspect") == 0)
         reply(sock, "{\"ok\":true,\"image\":\"oci:x\",\"address\":\"198.18.0.9\",\"port\":80,\"pid\":7,"
-                    "\"engine\":\"reap\",\"snapshot\":\"abc\",\"started_us\":5}");
+                    "\"engine\":\"reap\",\"snapshot\":\"abc\",\"started_us\":5,\"paused\":true}");
+    else if (how == ECHO && (strcmp(op, "pause") == 0 || strcmp(op, "resume") == 0))
+        reply(sock, "{\"ok\":true}");
     else if (how == ECHO)
         echo(sock, &m);
     else if (how == GARBAGE)
@@ -194,6 +198,25 @@ static void shims_that_misbehave_are_errors(void **state)
     assert_string_equal(err.msg, "no");
 }
 
+static void a_vm_is_paused_and_resumed_by_its_id(void **state)
+{
+    struct fixture *f = *state;
+    vh_error err = { 0 };
+
+    start_shim(f, "vm-00000001", ECHO);
+    assert_ok(vh_vms_pause(f->env.env, "vm-00000001", NULL, &err), err);
+    assert_ok(vh_vms_resume(f->env.env, NULL, NULL, &err), err);
+    start_shim(f, "vm-aaaaaaaa", GARBAGE);
+    start_shim(f, "vm-bbbbbbbb", DIES);
+    start_shim(f, "vm-cccccccc", REFUSES);
+    assert_int_equal(vh_vms_pause(f->env.env, "aa", NULL, &err), VH_EPROTOCOL);
+    assert_int_equal(vh_vms_resume(f->env.env, "bb", NULL, &err), VH_EVMM);
+    assert_string_equal(err.msg, "resume: VM vm-bbbbbbbb has just ended");
+    assert_int_equal(vh_vms_pause(f->env.env, "cc", NULL, &err), -5999);
+    assert_int_equal(vh_vms_pause(f->env.env, "dd", NULL, &err), VH_ENOTFOUND);
+    assert_int_equal(vh_vms_pause(f->env.env, NULL, NULL, &err), VH_EINVALID);
+}
+
 static void a_vm_is_found_by_what_is_unambiguous(void **state)
 {
     struct fixture *f = *state;
@@ -216,7 +239,7 @@ static void a_vm_is_found_by_what_is_unambiguous(void **state)
 static bool count(const vh_vm_info *info, void *arg)
 {
     assert_string_equal(info->image, "oci:x");
-    assert_true(info->port == 80 && info->pid == 7 && info->started_ns == 5000);
+    assert_true(info->port == 80 && info->pid == 7 && info->started_ns == 5000 && info->paused);
     ++*(int *)arg;
     return true;
 }
@@ -302,6 +325,7 @@ int main(void)
         TEST(input_comes_back_as_output),
         TEST(a_wait_that_is_over_leaves_the_process),
         TEST(shims_that_misbehave_are_errors),
+        TEST(a_vm_is_paused_and_resumed_by_its_id),
         TEST(a_vm_is_found_by_what_is_unambiguous),
         TEST(who_does_not_answer_is_not_listed),
         TEST(a_full_queue_is_waited_for_within_the_deadline),

@@ -1,0 +1,38 @@
+/* The virtual CPUs stand still, and go on. So does time in the guest, whose clock is therefore mended afterwards. */
+#include "shim_priv.h"
+
+int shim_freeze(struct shim *s, const vh__wait *w, vh_error *err)
+{
+    int rc;
+
+    if (!s->vmm || s->guest.exited || s->exit_told)
+        return vh_error_set(err, VH_ESTATE, "pause: the VM is ending");
+    if (s->saving)
+        return vh_error_set(err, VH_ESTATE, "pause: the VM is being saved");
+    rc = s->vmm->ops->pause(s->vmm, w, err);
+    s->paused |= rc == 0;
+    return rc;
+}
+
+/* The agent answers by PONG, which mends the clock. RESUMED is of use only after QUIESCE. */
+int shim_go_on(struct shim *s, const vh__wait *w, vh_error *err)
+{
+    int rc = s->vmm->ops->resume(s->vmm, w, err);
+
+    if (rc)
+        return rc;
+    s->paused = s->saving = false;
+    s->guest.pongs = 0;
+    s->guest.mend_clock = true;
+    rc = guest_queue(s, &(vh__agent_msg){ .type = VH_AGENT_RESUMED }, err);
+    return rc ? rc : guest_tell(s, &(vh__agent_msg){ .type = VH_AGENT_PING }, err);
+}
+
+int shim_thaw(struct shim *s, const vh__wait *w, vh_error *err)
+{
+    if (!s->vmm)
+        return vh_error_set(err, VH_ESTATE, "resume: the VM has ended");
+    if (s->saving)
+        return vh_error_set(err, VH_ESTATE, "resume: the VM is being saved, after which it goes on by itself");
+    return s->paused ? shim_go_on(s, w, err) : 0;
+}
