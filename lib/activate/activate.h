@@ -26,6 +26,8 @@
 #include <vhive/env.h>
 #include <vhive/error.h>
 
+#include "trace.h"
+
 /** Room for an address as text: "tcp:[v6]:port", "unix:/path". */
 #define VH_ACTIVATE_ADDRESS 128
 
@@ -74,6 +76,12 @@ void vh__listener_close(vh__listener *listener);
 void vh__conn_grant(vh__conn *conn, const struct sockaddr *address, socklen_t n);
 /** Closes a waiting |conn|, with a reset. */
 void vh__conn_refuse(vh__conn *conn);
+/**
+ * Looks at what the peer of a waiting |conn| has sent so far, which stays where it is, for the trace its first request
+ * belongs to: HTTP/1 or HTTP/2 headers traceparent, b3, x-b3-*, in the first 8 KiB. The later it is asked the more has
+ * come: just before granting is best. False, and |*context| untouched, if there is none. Any thread.
+ */
+bool vh__conn_trace(vh__conn *conn, vh__trace_context *context);
 /** The owner's word on |conn|, NULL at first: which instance it has. Only under the owner's lock. */
 void vh__conn_set_data(vh__conn *conn, void *data);
 void *vh__conn_data(const vh__conn *conn);

@@ -1,0 +1,242 @@
+/* The thread that serves all listeners and connections. */
+#include "activate_priv.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "auto.h"
+#include "clock.h"
+#include "log.h"
+
+/* Events fetched at once. */
+#define EVENTS 64
+
+static bool on_loop(const vh__activator *a)
+{
+    return pthread_equal(a->thread, pthread_self());
+}
+
+void vh__activator_post(vh__activator *a, vh__task *task)
+{
+    static const uint64_t one = 1;
+
+    if (!on_loop(a) && TAILQ_EMPTY(&a->tasks))
+        vh_ignore(write(a->wake.fd, &one, sizeof(one)) < 0); /* fails only when 2^64 - 2 wake-ups are unread */
+    TAILQ_INSERT_TAIL(&a->tasks, task, link);
+    task->queued = true;
+}
+
+void vh__activator_run_tasks(vh__activator *a)
+{
+    vh__task *task;
+
+    pthread_mutex_lock(&a->lock);
+    while ((task = TAILQ_FIRST(&a->tasks))) {
+        TAILQ_REMOVE(&a->tasks, task, link);
+        task->queued = false;
+        pthread_mutex_unlock(&a->lock);
+        task->run(task);
+        pthread_mutex_lock(&a->lock);
+    }
+    pthread_mutex_unlock(&a->lock);
+}
+
+/* A task that somebody waits for, on their stack. */
+struct call {
+    vh__task task;
+    vh__activator *a;
+    void (*fn)(void *arg);
+    void *arg;
+    bool done; /* under lock */
+};
+
+static void run_call(vh__task *task)
+{
+    struct call *call = VH_CONTAINER(task, struct call, task);
+    vh__activator *a = call->a;
+
+    call->fn(call->arg);
+    pthread_mutex_lock(&a->lock);
+    call->done = true;
+    pthread_cond_broadcast(&a->done);
+    pthread_mutex_unlock(&a->lock);
+}
+
+void vh__activator_call(vh__activator *a, void (*fn)(void *arg), void *arg)
+{
+    struct call call = { .task = { .run = run_call }, .a = a, .fn = fn, .arg = arg };
+
+    if (on_loop(a)) {
+        fn(arg);
+        return;
+    }
+    pthread_mutex_lock(&a->lock);
+    vh__activator_post(a, &call.task);
+    while (!call.done)
+        pthread_cond_wait(&a->done, &a->lock);
+    pthread_mutex_unlock(&a->lock);
+}
+
+static void woken(vh__watch *w, uint32_t events)
+{
+    uint64_t count;
+
+    (void)events;
+    vh_ignore(read(w->fd, &count, sizeof(count)) < 0); /* the tasks are run after each round of events */
+}
+
+static void end_overdue(vh__activator *a)
+{
+    vh__conn *c;
+
+    while ((c = TAILQ_FIRST(&a->timed)) && c->deadline_ms <= a->now_ms) {
+        if (c->state == VH_CONN_CONNECTING)
+            vh__log(a->opts.env, VH_LOG_WARN, "activate", NULL,
+                    "a connection had its instance, which accepted nothing for %u ms; last: %s", a->opts.wait_ms,
+                    vh_strerror(-c->last_error));
+        vh__conn_end(c, true);
+    }
+}
+
+/* Milliseconds until something is to be done without an event, -1: nothing is. */
+static int patience(const vh__activator *a)
+{
+    const vh__conn *first = TAILQ_FIRST(&a->timed);
+    int64_t until = first ? first->deadline_ms : INT64_MAX;
+
+    if (a->paused_until_ms)
+        until = VH_MIN(until, a->paused_until_ms);
+    if (!TAILQ_EMPTY(&a->attempts))
+        until = VH_MIN(until, a->now_ms + 1);
+    if (until == INT64_MAX)
+        return -1;
+    return (int)VH_MIN(VH_MAX(until - a->now_ms, 0), INT_MAX);
+}
+
+static void on_time(vh__activator *a)
+{
+    if (a->paused_until_ms && a->now_ms >= a->paused_until_ms)
+        vh__listeners_resume(a);
+    end_overdue(a);
+    vh__conns_attempt(a);
+}
+
+static void one_round(vh__activator *a)
+{
+    struct epoll_event events[EVENTS];
+    int n = epoll_wait(a->epoll, events, EVENTS, patience(a));
+
+    a->now_ms = vh__clock_mono_ns() / VH_NS_PER_MS;
+    for (int i = 0; i < n; i++) {
+        vh__watch *w = events[i].data.ptr;
+
+        if (w->fd >= 0) /* an earlier event of this round may have closed it */
+            w->ready(w, events[i].events);
+    }
+    vh__activator_run_tasks(a);
+    on_time(a);
+    vh__conns_bury(a);
+    vh__listeners_bury(a);
+}
+
+static void *loop(void *arg)
+{
+    vh__activator *a = arg;
+
+    while (!a->stop)
+        one_round(a);
+    return NULL;
+}
+
+static void stop(void *arg)
+{
+    vh__activator *a = arg;
+
+    while (!LIST_EMPTY(&a->listeners))
+        vh__listener_close(LIST_FIRST(&a->listeners));
+    while (!LIST_EMPTY(&a->conns))
+        vh__conn_end(LIST_FIRST(&a->conns), true);
+    a->stop = true;
+}
+
+/* Signals are for other threads; SIGPIPE of a splice to a peer that is gone stays blocked. */
+static int start_thread(vh__activator *a)
+{
+    sigset_t all, before;
+    int rc;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = pthread_create(&a->thread, NULL, loop, a);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    a->have_thread = rc == 0;
+    return -rc;
+}
+
+static int open_loop(vh__activator *a)
+{
+    int rc;
+
+    a->epoll = epoll_create1(EPOLL_CLOEXEC);
+    a->wake.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (a->epoll < 0 || a->wake.fd < 0)
+        return -errno;
+    rc = vh__watch_set(a->epoll, &a->wake, EPOLLIN);
+    return rc ? rc : start_thread(a);
+}
+
+static vh__activator *alloc_activator(const vh__activator_options *o, const vh__activate_ops *ops, void *arg)
+{
+    vh__activator *a = calloc(1, sizeof(*a));
+
+    if (!a)
+        return NULL;
+    a->opts = *o;
+    a->ops = ops;
+    a->arg = arg;
+    a->epoll = -1;
+    a->wake = (vh__watch){ .fd = -1, .ready = woken };
+    a->now_ms = vh__clock_mono_ns() / VH_NS_PER_MS;
+    TAILQ_INIT(&a->timed);
+    TAILQ_INIT(&a->attempts);
+    TAILQ_INIT(&a->tasks);
+    pthread_mutex_init(&a->lock, NULL);
+    pthread_cond_init(&a->done, NULL);
+    return a;
+}
+
+int vh__activator_new(const vh__activator_options *o, const vh__activate_ops *ops, void *arg, vh__activator **a,
+                      vh_error *err)
+{
+    vh__activator *made = alloc_activator(o, ops, arg);
+    int rc = made ? open_loop(made) : -ENOMEM;
+
+    if (rc) {
+        vh__activator_free(made);
+        return vh_error_set(err, rc, "activator");
+    }
+    *a = made;
+    return 0;
+}
+
+void vh__activator_free(vh__activator *a)
+{
+    if (!a)
+        return;
+    if (a->have_thread) {
+        vh__activator_call(a, stop, a);
+        pthread_join(a->thread, NULL);
+    }
+    vh__conns_bury(a);
+    vh__listeners_bury(a);
+    vh__pipes_fini(&a->pipes);
+    vh__watch_close(&a->wake);
+    vh__fd_close(&a->epoll);
+    pthread_cond_destroy(&a->done);
+    pthread_mutex_destroy(&a->lock);
+    free(a);
+}
