@@ -5,7 +5,7 @@
 #include <vhive/config.h>
 
 /** Rows of the table. */
-#define VH_CONFIG_KEYS 32
+#define VH_CONFIG_KEYS 47
 
 extern const vh_config_key vh__config_keys[VH_CONFIG_KEYS];
 

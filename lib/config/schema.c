@@ -58,6 +58,36 @@ const vh_config_key vh__config_keys[VH_CONFIG_KEYS] = {
     { "image.insecure_registries", VH_CONFIG_STRING, "", 0, 0, NULL,
       "registries, HOST[:PORT] with spaces between them, that may answer in plain HTTP; this machine's may anyway" },
     { "image.downloads", VH_CONFIG_UINT, "3", 1, 16, NULL, "layers that are downloaded at once" },
+
+    { "daemon.control_sock", VH_CONFIG_STRING, "", 0, 0, NULL,
+      "Unix socket of vhived's control API, or none: then it serves no functions; empty: vhived.sock below run_dir" },
+    { "daemon.http", VH_CONFIG_STRING, "", 0, 0, NULL,
+      "where vhived answers /metrics, /healthz and /readyz: unix:/PATH, a loopback HOST:PORT, or none; empty: "
+      "unix:vhived.http.sock below run_dir" },
+    { "daemon.socket_group", VH_CONFIG_STRING, "vhive", 0, 0, NULL, "group that may use vhived's sockets" },
+
+    { "budget.memory", VH_CONFIG_BYTES, "0", 0, 64 * 1024 * GIB, NULL,
+      "guest memory of all instances together; 0: three quarters of the machine's" },
+    { "budget.instances", VH_CONFIG_UINT, "0", 0, 100000, NULL, "instances at once; 0: as many as memory allows" },
+    { "budget.starts", VH_CONFIG_UINT, "0", 0, 1024, NULL, "instances that are started at once; 0: one per processor" },
+    { "budget.queue", VH_CONFIG_UINT, "1024", 1, 1000000, NULL,
+      "connections and calls that wait for an instance of one function; more are refused" },
+
+    { "activation.port_first", VH_CONFIG_UINT, "29000", 1, 65535, NULL, "first port that functions' addresses get" },
+    { "activation.port_last", VH_CONFIG_UINT, "29999", 1, 65535, NULL, "last port that functions' addresses get" },
+    { "activation.connections", VH_CONFIG_UINT, "20000", 1, 1000000, NULL,
+      "connections to all functions at once; further ones are closed" },
+
+    { "cri.sock", VH_CONFIG_STRING, "/etc/vhive-cri/vhive-cri.sock", 0, 0, NULL,
+      "Unix socket of vhived's CRI endpoint, or none" },
+    { "cri.containerd_sock", VH_CONFIG_PATH, "/run/containerd/containerd.sock", 0, 0, NULL,
+      "Unix socket of containerd, which the CRI endpoint passes calls on to" },
+    { "cri.sandbox", VH_CONFIG_ENUM, "stock-only", 0, 0, "stock-only|gvisor|firecracker|microvm",
+      "which pods become microVMs; stock-only: none" },
+    { "cri.max_message", VH_CONFIG_BYTES, "16M", MIB, GIB, NULL, "longest message that the CRI endpoint passes on" },
+
+    { "trace.zipkin", VH_CONFIG_STRING, "", 0, 0, NULL,
+      "URL that vhived sends spans of cold starts to, as in http://127.0.0.1:9411/api/v2/spans; empty: nowhere" },
 };
 
 _Static_assert(VH_ARRAY_LEN(vh__config_keys) == VH_CONFIG_KEYS, "count of keys");
