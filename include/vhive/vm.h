@@ -73,6 +73,8 @@ typedef struct vh_run_options {
                                          with |env| and the image's, in /run/vhive/env (docs/functions.md) */
     bool boot_unsaved; /**< a restoring engine without a snapshot boots and returns that VM, whose engine is then boot,
                             instead of saving one first; vh_vm_snapshot() may save it later */
+    const char *image_digest; /**< exactly this stored image ("sha256:..."), which |image| is only a name of; NULL: what
+                                   |image| leads to now */
 } vh_run_options;
 
 #define VH_RUN_OPTIONS_INIT { .size = sizeof(vh_run_options) }

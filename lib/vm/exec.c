@@ -10,6 +10,7 @@
 #include "auto.h"
 #include "json.h"
 #include "visit.h"
+#include "vm.h"
 
 /* A pipe or terminal that has room at all takes this much without blocking, also if it is not non-blocking. */
 #define WRITE_MAX  4096
@@ -29,6 +30,8 @@ struct vh_exec {
     struct mover move[3];
     bool ended;
     vh_exec_result result;
+    void (*freed)(void *arg); /* NULL: nobody asks */
+    void *freed_arg;
 };
 
 static int check_options(const vh_exec_options *o, vh_error *err)
@@ -138,7 +141,15 @@ void vh_exec_free(vh_exec *exec)
     vh__fd_close(&exec->sock);
     for (int i = 0; i < 3; i++)
         vh__fd_close(&exec->pipes[i]);
+    if (exec->freed)
+        exec->freed(exec->freed_arg);
     free(exec);
+}
+
+void vh__exec_on_free(vh_exec *exec, void (*freed)(void *arg), void *arg)
+{
+    exec->freed = freed;
+    exec->freed_arg = arg;
 }
 
 int vh_exec_resize(vh_exec *exec, uint16_t rows, uint16_t cols, vh_error *err)

@@ -79,6 +79,11 @@ uint16_t vh_vm_port(const vh_vm *vm)
     return vm->spec.port;
 }
 
+int vh__vm_event_fd(const vh_vm *vm)
+{
+    return vm->client.sock;
+}
+
 vh_engine vh_vm_engine(const vh_vm *vm)
 {
     return vm->engine;

@@ -6,6 +6,7 @@
 #define VH_VM_VM_H
 
 #include <vhive/vm.h>
+#include <vhive/exec.h>
 #include <vhive/image.h>
 
 #include "guest.h"
@@ -57,6 +58,12 @@ VH_MUST_CHECK int vh__vm_present_get(vh__guest *guest, const char *qemu, const c
  * which it is not NULL is restored by no run. |text| (64 bytes) is where it may be put. NULL: nothing, or not known.
  */
 const char *vh__vm_stale(const vh_snapshot_info *info, const vh__vm_present *now, char text[64]);
+
+/** Descriptor that is readable when the running |vm| has something to say, mostly that it ended; borrowed. */
+int vh__vm_event_fd(const vh_vm *vm);
+
+/** Has vh_exec_free() call |freed|(|arg|) at its end. Once for an |exec|. */
+void vh__exec_on_free(vh_exec *exec, void (*freed)(void *arg), void *arg);
 
 /** Removes what VMs of dead processes left in the run directory. */
 VH_MUST_CHECK int vh__vms_reap(vh_vms *vms, vh_error *err);
