@@ -77,6 +77,11 @@ void vh__conn_grant(vh__conn *conn, const struct sockaddr *address, socklen_t n)
 /** Closes a waiting |conn|, with a reset. */
 void vh__conn_refuse(vh__conn *conn);
 /**
+ * Ends |conn|, waiting or granted, with a reset; ended() follows. For an instance that is gone without having closed its
+ * connections. Any thread, under the owner's lock: |conn| has to be valid.
+ */
+void vh__conn_cut(vh__conn *conn);
+/**
  * Looks at what the peer of a waiting |conn| has sent so far, which stays where it is, for the trace its first request
  * belongs to: HTTP/1 or HTTP/2 headers traceparent, b3, x-b3-*, in the first 8 KiB. The later it is asked the more has
  * come: just before granting is best. False, and |*context| untouched, if there is none. Any thread.

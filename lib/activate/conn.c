@@ -179,6 +179,24 @@ void vh__conn_refuse(vh__conn *conn)
     answer(conn, refuse, NULL, 0);
 }
 
+static void cut(vh__task *task)
+{
+    vh__conn_end(VH_CONTAINER(task, vh__conn, task), true);
+}
+
+/* In place of an answer that the loop has not seen yet. Without a descriptor it is over already. */
+void vh__conn_cut(vh__conn *conn)
+{
+    pthread_mutex_lock(&conn->a->lock);
+    if (conn->client.fd >= 0) {
+        conn->answered = true;
+        conn->task.run = cut;
+        if (!conn->task.queued)
+            vh__activator_post(conn->a, &conn->task);
+    }
+    pthread_mutex_unlock(&conn->a->lock);
+}
+
 void vh__conn_set_data(vh__conn *conn, void *data)
 {
     conn->data = data;
