@@ -15,6 +15,7 @@
 #include <vhive/attr.h>
 #include <vhive/config.h>
 #include <vhive/env.h>
+#include <vhive/fn.h>
 #include <vhive/image.h>
 #include <vhive/snapshot.h>
 #include <vhive/vm.h>
@@ -43,6 +44,13 @@ VH_API vh_env *vh_host_env(vh_host *host);
 VH_API vh_images *vh_host_images(vh_host *host);
 VH_API vh_snapshots *vh_host_snapshots(vh_host *host);
 VH_API vh_vms *vh_host_vms(vh_host *host);
+
+/**
+ * The host's functions (<vhive/fn.h>), made by the first call: from then on those that are deployed are served, and freeing
+ * the host ends their instances. One process at a time may have them for a state directory: VH_ESTATE names the other.
+ * |*functions| is borrowed, valid for the host's life. Any thread. -ENOMEM, -errno.
+ */
+VH_API VH_MUST_CHECK int vh_host_functions(vh_host *host, vh_functions **functions, vh_error *err);
 
 #ifdef __cplusplus
 }

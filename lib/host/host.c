@@ -1,9 +1,11 @@
 #include "host.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "auto.h"
+#include "fn.h"
 #include "log.h"
 #include "path.h"
 #include "snapshot.h"
@@ -22,6 +24,8 @@ struct vh_host {
     vh__guest *guest;
     vh__net *net;
     vh_vms *vms;
+    pthread_mutex_t mutex; /* of |functions|, which are made when they are asked for */
+    vh_functions *functions;
 };
 
 /* Others may pass through, to sockets that are meant for them; what must not be read is closed below. */
@@ -64,7 +68,7 @@ static int make_mechanisms(vh_host *h, vh_error *err)
     return rc ? rc : vh__host_net(h->config, h->env, &h->net, err);
 }
 
-static uint32_t ms(const vh_host *h, const char *key)
+static uint32_t number(const vh_host *h, const char *key)
 {
     return (uint32_t)vh_config_u64(h->config, key);
 }
@@ -79,15 +83,15 @@ static int make_vms(vh_host *h, vh_error *err)
                             .net = h->net,
                             .qemu = vh_config_str(h->config, "vmm.qemu"),
                             .accel = vh_config_str(h->config, "vmm.accel"),
-                            .uid_base = (uint32_t)vh_config_u64(h->config, "vmm.uid_base"),
+                            .uid_base = number(h, "vmm.uid_base"),
                             .memory_mib = (uint32_t)(vh_config_u64(h->config, "function.memory") >> 20),
-                            .cpus = (uint32_t)vh_config_u64(h->config, "function.cpus"),
+                            .cpus = number(h, "function.cpus"),
                             .tmpfs_bytes = vh_config_u64(h->config, "function.tmpfs"),
-                            .hello_ms = ms(h, "timeout.hello"),
-                            .ready_ms = ms(h, "timeout.ready"),
-                            .boot_ms = ms(h, "timeout.boot"),
-                            .restore_ms = ms(h, "timeout.restore"),
-                            .stop_ms = ms(h, "timeout.stop") },
+                            .hello_ms = number(h, "timeout.hello"),
+                            .ready_ms = number(h, "timeout.ready"),
+                            .boot_ms = number(h, "timeout.boot"),
+                            .restore_ms = number(h, "timeout.restore"),
+                            .stop_ms = number(h, "timeout.stop") },
         &h->vms, err);
 }
 
@@ -111,6 +115,7 @@ int vh_host_new(const vh_config *config, const vh_env_options *opts, vh_host **h
 
     if (!h)
         return vh_error_set(err, -ENOMEM, "host");
+    pthread_mutex_init(&h->mutex, NULL);
     rc = config ? 0 : vh_config_new(&h->own_config, err);
     h->config = config ? config : h->own_config;
     if (rc == 0)
@@ -138,6 +143,8 @@ void vh_host_free(vh_host *host)
 {
     if (!host)
         return;
+    vh__functions_free(host->functions);
+    pthread_mutex_destroy(&host->mutex);
     if (host->vms)
         reap(host); /* of those who were still dying when we started */
     vh__vms_free(host->vms);
@@ -168,4 +175,39 @@ vh_snapshots *vh_host_snapshots(vh_host *host)
 vh_vms *vh_host_vms(vh_host *host)
 {
     return host->vms;
+}
+
+static int make_functions(vh_host *h, vh_error *err)
+{
+    vh__functions_options o = { .env = h->env,
+                                .images = h->images,
+                                .vms = h->vms,
+                                .max_memory_mib = vh_config_u64(h->config, "budget.memory") >> 20,
+                                .max_instances = number(h, "budget.instances"),
+                                .starts = number(h, "budget.starts"),
+                                .queue = number(h, "budget.queue"),
+                                .queue_all = number(h, "budget.queue_all"),
+                                .memory_mib = (uint32_t)(vh_config_u64(h->config, "function.memory") >> 20),
+                                .cpus = number(h, "function.cpus"),
+                                .boot_ms = number(h, "timeout.boot"),
+                                .invoke_ms = number(h, "timeout.invoke"),
+                                .pull_ms = number(h, "timeout.pull"),
+                                .stop_ms = number(h, "timeout.stop"),
+                                .port_first = (uint16_t)number(h, "activation.port_first"),
+                                .port_last = (uint16_t)number(h, "activation.port_last") };
+
+    return vh__functions_new(&o, &h->functions, err);
+}
+
+int vh_host_functions(vh_host *host, vh_functions **functions, vh_error *err)
+{
+    int rc = 0;
+
+    pthread_mutex_lock(&host->mutex);
+    if (!host->functions)
+        rc = make_functions(host, err);
+    if (rc == 0)
+        *functions = host->functions;
+    pthread_mutex_unlock(&host->mutex);
+    return rc;
 }
