@@ -1,0 +1,25 @@
+/*
+ * Listening sockets. A Unix socket's file outlives the process that made it, so one that nobody listens on any more is
+ * replaced; one that is alive is refused. Starters of one directory take turns, so two at once cannot both replace it.
+ */
+#ifndef VH_BASE_LISTEN_H
+#define VH_BASE_LISTEN_H
+
+#include <sys/types.h>
+#include <vhive/attr.h>
+#include <vhive/error.h>
+
+/**
+ * Listens at the Unix socket |path|, whose directory exists. The file gets |mode|, and the group |gid| unless that is
+ * (gid_t)-1; nobody connects before it has them. On success the caller owns |*fd| (non-blocking, close-on-exec) and
+ * unlinks |path| at the end. -EADDRINUSE (somebody listens there, or it is no socket), VH_EINVALID (too long), -errno.
+ */
+VH_MUST_CHECK int vh__listen_unix(const char *path, mode_t mode, gid_t gid, int *fd, vh_error *err);
+
+/**
+ * Listens at the numeric |address| of this machine alone: "127.0.0.1:9090", "[::1]:9090"; port 0 is one the kernel picks.
+ * On success the caller owns |*fd|, as above. VH_EINVALID (form, or not a loopback address), -EADDRINUSE, -errno.
+ */
+VH_MUST_CHECK int vh__listen_loopback(const char *address, int *fd, vh_error *err);
+
+#endif
