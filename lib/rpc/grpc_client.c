@@ -15,7 +15,8 @@ struct vh__grpc_client {
 void vh__grpc_call_fini(vh__grpc_call *call)
 {
     vh__buf_fini(&call->message);
-    vh__buf_fini(&call->out.bytes);
+    vh__buf_fini(&call->details);
+    vh__h2_body_drop(&call->out);
     vh__grpc_frames_fini(&call->in);
 }
 
@@ -40,6 +41,10 @@ static void read_field(vh__grpc_call *call, const uint8_t *name, size_t name_len
     } else if (vh__h2_name_is(name, name_len, "grpc-message")) {
         vh__buf_clear(&call->message);
         vh__grpc_message_decode(value, n, &call->message);
+    } else if (vh__h2_name_is(name, name_len, "grpc-status-details-bin")) {
+        vh__buf_clear(&call->details);
+        if (vh__grpc_binary_decode(value, n, &call->details))
+            vh__buf_clear(&call->details); /* an extra: the status stands without it */
     }
 }
 
@@ -99,12 +104,17 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
 
     (void)flags;
     (void)arg;
-    /* The body of an answer that is not gRPC's (an error page) is no message: its HTTP status says enough. */
-    if (!call || call->code || !call->grpc || call->http_status != 200)
+    if (nghttp2_session_consume_connection(session, n))
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    if (!call || call->code)
         return 0;
-    rc = take_messages(call, bytes, n, &err);
+    call->held += n;
+    /* The body of an answer that is not gRPC's (an error page) is no message: its HTTP status says enough. */
+    rc = call->grpc && call->http_status == 200 ? take_messages(call, bytes, n, &err) : 0;
     if (rc)
         fail_call(session, call, rc, &err);
+    else if (!call->hold && vh__h2_release(session, id, &call->held))
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
     return 0;
 }
 
@@ -229,42 +239,91 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *to, size
     return call ? vh__h2_body_read(&call->out, to, cap, flags) : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
+#define OWN_FIELDS 8
+#define MAX_FIELDS 64
+
+/* Adds |m| behind |n| of the |fields|, which have room for MAX_FIELDS. Their number, or VH_ELIMIT. */
+static int add_metadata(const vh__grpc_metadata *m, nghttp2_nv *fields, int n, vh_error *err)
+{
+    const char *name = NULL, *value;
+
+    while (m && (name = vh__grpc_metadata_next(m, name, &value))) {
+        if (n == MAX_FIELDS)
+            return vh_error_set(err, VH_ELIMIT, "gRPC call: more than %d fields of metadata", MAX_FIELDS - OWN_FIELDS);
+        fields[n++] = vh__h2_field(name, value, strlen(value));
+    }
+    return n;
+}
+
 int vh__grpc_call_start(vh__grpc_client *client, vh__grpc_call *call, const char *path, int64_t timeout_ns,
                         vh_error *err)
 {
     char timeout[VH_GRPC_TIMEOUT_LEN];
     nghttp2_data_provider body = { .read_callback = read_body };
+    int n;
 
     vh__grpc_timeout_format(timeout_ns, timeout);
-    const nghttp2_nv fields[] = {
+    nghttp2_nv fields[MAX_FIELDS] = {
         vh__h2_field(":method", "POST", 4),
         vh__h2_field(":scheme", "http", 4),
         vh__h2_field(":path", path, strlen(path)),
         vh__h2_field(":authority", client->authority, strlen(client->authority)),
         vh__h2_field("te", "trailers", 8),
         vh__h2_field("content-type", "application/grpc", 16),
-        vh__h2_field("grpc-timeout", timeout, strlen(timeout)),
         vh__h2_field("user-agent", "vhive/" VH_VERSION, strlen("vhive/" VH_VERSION)),
+        vh__h2_field("grpc-timeout", timeout, strlen(timeout)),
     };
 
+    n = add_metadata(call->metadata, fields, timeout_ns == INT64_MAX ? OWN_FIELDS - 1 : OWN_FIELDS, err);
+    if (n < 0)
+        return n;
     call->in.max = client->max_message;
-    call->id = nghttp2_submit_request(client->session, NULL, fields, VH_ARRAY_LEN(fields), &body, call);
+    call->id = nghttp2_submit_request(client->session, NULL, fields, (size_t)n, &body, call);
     return call->id < 0 ? vh__h2_error(call->id, "gRPC call", err) : 0;
+}
+
+/* Lets what was added to the body go out. */
+static int resume(vh__grpc_client *client, const vh__grpc_call *call, vh_error *err)
+{
+    int rc = nghttp2_session_resume_data(client->session, call->id);
+
+    /* INVALID_ARGUMENT: nothing was deferred, the bytes go out by themselves. */
+    return rc && rc != NGHTTP2_ERR_INVALID_ARGUMENT ? vh__h2_error(rc, "gRPC request", err) : 0;
 }
 
 int vh__grpc_call_send(vh__grpc_client *client, vh__grpc_call *call, const void *message, size_t n, bool last,
                        vh_error *err)
 {
+    vh_auto_buf vh__buf framed = { 0 };
     int rc;
 
-    vh__grpc_frame_append(&call->out.bytes, message, n);
+    vh__grpc_frame_append(&framed, message, n);
+    vh__h2_body_add(&call->out, &framed);
     rc = vh__buf_check(&call->out.bytes, "gRPC request", err);
     if (rc)
         return rc;
     call->out.last = last;
-    rc = nghttp2_session_resume_data(client->session, call->id);
-    /* INVALID_ARGUMENT: nothing was deferred, the bytes go out by themselves. */
-    return rc && rc != NGHTTP2_ERR_INVALID_ARGUMENT ? vh__h2_error(rc, "gRPC request", err) : 0;
+    return resume(client, call, err);
+}
+
+int vh__grpc_call_end(vh__grpc_client *client, vh__grpc_call *call, vh_error *err)
+{
+    call->out.last = true;
+    return resume(client, call, err);
+}
+
+size_t vh__grpc_call_unsent(const vh__grpc_call *call)
+{
+    return vh__h2_body_left(&call->out);
+}
+
+int vh__grpc_call_more(vh__grpc_client *client, vh__grpc_call *call, vh_error *err)
+{
+    int rc;
+
+    call->hold = false;
+    rc = vh__h2_release(client->session, call->id, &call->held);
+    return rc ? vh__h2_error(rc, "HTTP/2 window", err) : 0;
 }
 
 void vh__grpc_call_cancel(vh__grpc_client *client, vh__grpc_call *call)

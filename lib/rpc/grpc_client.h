@@ -18,6 +18,7 @@
 
 #include "buf.h"
 #include "grpc_frame.h"
+#include "grpc_metadata.h"
 #include "grpc_status.h"
 #include "h2.h"
 
@@ -36,16 +37,19 @@ typedef struct vh__grpc_events {
 struct vh__grpc_call {
     const vh__grpc_events *events;
     void *arg;
+    const vh__grpc_metadata *metadata; /* sent with the request; NULL: none */
+    bool hold; /* the owner has messages that wait: no new room for the server until vh__grpc_call_more() */
     /* outcome */
     vh__grpc_status status;
     vh__buf message; /* grpc-message, decoded */
+    vh__buf details; /* grpc-status-details-bin, decoded; empty if it is no base64 */
     int code;
     vh_error error; /* set with |code| */
     /* the client's */
     int32_t id;
     int http_status;
     bool have_status, have_headers, grpc;
-    size_t header_bytes;
+    size_t header_bytes, held;
     vh__h2_body out;
     vh__grpc_frames in;
 };
@@ -66,12 +70,21 @@ VH_MUST_CHECK int vh__grpc_client_output(vh__grpc_client *client, vh__buf *out, 
 /** False once nothing more can come: either end has closed the session. */
 bool vh__grpc_client_alive(const vh__grpc_client *client);
 
-/** Starts a call of |path|, telling the server |timeout_ns|. -ENOMEM, VH_EPROTOCOL; then there is no call. */
+/**
+ * Starts a call of |path|, telling the server |timeout_ns| (INT64_MAX: none). -ENOMEM, VH_ELIMIT (metadata), VH_EPROTOCOL;
+ * then there is no call.
+ */
 VH_MUST_CHECK int vh__grpc_call_start(vh__grpc_client *client, vh__grpc_call *call, const char *path,
                                       int64_t timeout_ns, vh_error *err);
-/** Sends one message, the |last| of the call if so. -ENOMEM. */
+/** Sends one message (< 4 GiB), the |last| of the call if so. -ENOMEM. */
 VH_MUST_CHECK int vh__grpc_call_send(vh__grpc_client *client, vh__grpc_call *call, const void *message, size_t n,
                                      bool last, vh_error *err);
+/** Tells the server that no message follows. -ENOMEM. */
+VH_MUST_CHECK int vh__grpc_call_end(vh__grpc_client *client, vh__grpc_call *call, vh_error *err);
+/** Bytes that were sent and that the server's window has not taken yet. */
+size_t vh__grpc_call_unsent(const vh__grpc_call *call);
+/** The messages that were held are taken: clears hold and gives the server new room. -ENOMEM. */
+VH_MUST_CHECK int vh__grpc_call_more(vh__grpc_client *client, vh__grpc_call *call, vh_error *err);
 /** Resets a call that has not ended; it gets no event any more. */
 void vh__grpc_call_cancel(vh__grpc_client *client, vh__grpc_call *call);
 

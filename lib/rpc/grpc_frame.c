@@ -51,9 +51,14 @@ int vh__grpc_frames_next(vh__grpc_frames *f, const void **message, size_t *n, vh
     return 1;
 }
 
+size_t vh__grpc_frames_left(const vh__grpc_frames *f)
+{
+    return f->in.len - f->taken;
+}
+
 bool vh__grpc_frames_partial(const vh__grpc_frames *f)
 {
-    return f->in.len > f->taken;
+    return vh__grpc_frames_left(f) > 0;
 }
 
 void vh__grpc_frame_append(vh__buf *out, const void *message, size_t n)

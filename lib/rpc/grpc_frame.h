@@ -40,6 +40,9 @@ VH_MUST_CHECK int vh__grpc_frames_next(vh__grpc_frames *f, const void **message,
 /** True when a part of a message is left: the stream may not end here. */
 bool vh__grpc_frames_partial(const vh__grpc_frames *f);
 
+/** Bytes that no message was made of yet. */
+size_t vh__grpc_frames_left(const vh__grpc_frames *f);
+
 /** Appends |n| (< 4 GiB) bytes as one message. */
 void vh__grpc_frame_append(vh__buf *out, const void *message, size_t n);
 

@@ -1,36 +1,11 @@
-#include "grpc_server.h"
+#include "grpc_server_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #include "auto.h"
 #include "clock.h"
-#include "grpc_frame.h"
-#include "h2.h"
-
-/* One call. |status| other than OK before the request is whole means that it is refused already. */
-struct stream {
-    LIST_ENTRY(stream) link;
-    int32_t id;
-    vh__buf path;
-    bool post, grpc, whole, answered;
-    size_t header_bytes, received;
-    int64_t deadline_ns;
-    vh__grpc_frames in;
-    vh__buf request;
-    vh__grpc_status status;
-    vh__buf message;
-    vh__h2_body out;
-};
-
-struct vh__grpc_server {
-    nghttp2_session *session;
-    const vh__rpc_server_options *opts;
-    LIST_HEAD(, stream) streams;
-    size_t received; /* bytes of requests that its streams hold */
-};
 
 /* Lets go of what came of the request's body. */
 static void drop_request(vh__grpc_server *s, struct stream *st)
@@ -41,89 +16,26 @@ static void drop_request(vh__grpc_server *s, struct stream *st)
     vh__buf_fini(&st->request);
 }
 
+/* The owner hears of the end of a call it has not finished. */
+static void tell_gone(vh__grpc_server *s, struct stream *st, int code)
+{
+    if (!st->told)
+        return;
+    st->told = false;
+    s->events->gone(&st->pub, code);
+}
+
 static void stream_free(vh__grpc_server *s, struct stream *st)
 {
+    tell_gone(s, st, VH_ECANCELED);
     LIST_REMOVE(st, link);
     drop_request(s, st);
     vh__buf_fini(&st->path);
+    vh__grpc_metadata_fini(&st->metadata);
     vh__buf_fini(&st->message);
-    vh__buf_fini(&st->out.bytes);
+    vh__buf_fini(&st->details);
+    vh__h2_body_drop(&st->out);
     free(st);
-}
-
-static void refuse(struct stream *st, vh__grpc_status status, const char *why)
-{
-    if (st->status != VH_GRPC_OK)
-        return;
-    st->status = status;
-    vh__buf_clear(&st->message);
-    vh__buf_puts(&st->message, why);
-}
-
-static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *to, size_t cap, uint32_t *flags,
-                         nghttp2_data_source *source, void *arg)
-{
-    const nghttp2_nv ok = vh__h2_field("grpc-status", "0", 1);
-    ssize_t n = vh__h2_body_read(source->ptr, to, cap, flags);
-
-    (void)arg;
-    if (*flags & NGHTTP2_DATA_FLAG_EOF) {
-        *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM; /* the trailers end it */
-        if (nghttp2_submit_trailer(session, id, &ok, 1))
-            return NGHTTP2_ERR_CALLBACK_FAILURE;
-    }
-    return n;
-}
-
-static int submit_reply(vh__grpc_server *s, struct stream *st)
-{
-    const nghttp2_nv fields[] = {
-        vh__h2_field(":status", "200", 3),
-        vh__h2_field("content-type", "application/grpc", 16),
-    };
-    nghttp2_data_provider body = { .source.ptr = &st->out, .read_callback = read_body };
-
-    st->out.last = true;
-    return nghttp2_submit_response(s->session, st->id, fields, VH_ARRAY_LEN(fields), &body);
-}
-
-/* Headers alone, which are the trailers at once. */
-static int submit_status(vh__grpc_server *s, struct stream *st)
-{
-    char code[12];
-    vh_auto_buf vh__buf message = { 0 };
-
-    (void)snprintf(code, sizeof(code), "%d", st->status);
-    vh__grpc_message_encode(st->message.data ? st->message.data : "", st->message.len, &message);
-    if (message.oom)
-        return NGHTTP2_ERR_NOMEM;
-    const nghttp2_nv fields[] = {
-        vh__h2_field(":status", "200", 3),
-        vh__h2_field("content-type", "application/grpc", 16),
-        vh__h2_field("grpc-status", code, strlen(code)),
-        vh__h2_field("grpc-message", message.data ? message.data : "", message.len),
-    };
-
-    return nghttp2_submit_response(s->session, st->id, fields, VH_ARRAY_LEN(fields), NULL);
-}
-
-/* A web browser or a probe came by: the answer is HTTP's. */
-static int submit_http(vh__grpc_server *s, struct stream *st)
-{
-    const char *code = st->post ? "415" : "405";
-    const nghttp2_nv status = vh__h2_field(":status", code, 3);
-
-    return nghttp2_submit_response(s->session, st->id, &status, 1, NULL);
-}
-
-static int answer(vh__grpc_server *s, struct stream *st)
-{
-    if (st->answered)
-        return 0;
-    st->answered = true;
-    if (!st->post || !st->grpc)
-        return submit_http(s, st);
-    return st->status == VH_GRPC_OK ? submit_reply(s, st) : submit_status(s, st);
 }
 
 /*
@@ -149,42 +61,61 @@ static const vh__rpc_method *find_method(const vh__rpc_server_options *opts, con
     return NULL;
 }
 
-static void run_handler(const vh__rpc_method *m, struct stream *st)
+static void run_handler(struct stream *st)
 {
-    const vh__rpc_request request = {
-        .path = m->path, .body = st->request.data, .len = st->request.len, .deadline_ns = st->deadline_ns
-    };
+    const vh__rpc_method *m = st->pub.method;
+    const vh__rpc_request request = { .path = m->path,
+                                      .body = st->request.data,
+                                      .len = st->request.len,
+                                      .deadline_ns = st->pub.deadline_ns,
+                                      .metadata = &st->metadata };
     vh__rpc_answer result = { 0 };
     vh__grpc_status status = m->handler(&request, &result, m->arg);
 
     if (status == VH_GRPC_OK) {
         vh__grpc_frame_append(&st->out.bytes, result.body.data, result.body.len);
+        st->moved_ns = vh__clock_mono_ns();
         if (result.body.oom || st->out.bytes.oom)
             status = VH_GRPC_RESOURCE_EXHAUSTED;
     }
     if (status != VH_GRPC_OK)
-        refuse(st, status, result.message.data ? result.message.data : "");
+        vh__grpc_refuse(st, status, result.message.data ? result.message.data : "");
+    st->details = result.details;
     vh__buf_fini(&result.body);
     vh__buf_fini(&result.message);
 }
 
-/* The request is whole. */
-static void dispatch(vh__grpc_server *s, struct stream *st)
+/* The unary request is whole. */
+static void dispatch(struct stream *st)
+{
+    if (!st->request.data || vh__grpc_frames_partial(&st->in))
+        vh__grpc_refuse(st, VH_GRPC_INTERNAL, "the request ended before its message");
+    else if (vh__clock_mono_ns() >= st->pub.deadline_ns)
+        vh__grpc_refuse(st, VH_GRPC_DEADLINE_EXCEEDED, "the deadline passed before the request was whole");
+    else
+        run_handler(st);
+}
+
+/* The header of a call is whole: refuses the call, or hands it to the owner if its method streams. */
+static void begin_call(vh__grpc_server *s, struct stream *st)
 {
     const char *path = st->path.data ? st->path.data : "";
-    const vh__rpc_method *m = find_method(s->opts, path);
+    vh_auto_buf vh__buf why = { 0 };
+    vh__grpc_status status;
 
-    if (!st->post || !st->grpc || st->status != VH_GRPC_OK)
-        return;
-    if (!m) {
-        refuse(st, VH_GRPC_UNIMPLEMENTED, "no such method here: ");
+    st->pub.method = find_method(s->opts, path);
+    st->pub.metadata = &st->metadata;
+    if (st->metadata.fields.oom) {
+        vh__grpc_refuse(st, VH_GRPC_RESOURCE_EXHAUSTED, "out of memory");
+    } else if (!st->pub.method) {
+        vh__grpc_refuse(st, VH_GRPC_UNIMPLEMENTED, "no such method here: ");
         vh__buf_puts(&st->message, path);
-    } else if (!st->request.data || vh__grpc_frames_partial(&st->in)) {
-        refuse(st, VH_GRPC_INTERNAL, "the request ended before its message");
-    } else if (vh__clock_mono_ns() >= st->deadline_ns) {
-        refuse(st, VH_GRPC_DEADLINE_EXCEEDED, "the deadline passed before the request was whole");
-    } else {
-        run_handler(m, st);
+    } else if (st->pub.method->stream && st->status == VH_GRPC_OK) {
+        st->expires_ns = st->pub.deadline_ns;
+        status = s->events->begin(&st->pub, s->arg, &why);
+        if (status != VH_GRPC_OK)
+            vh__grpc_refuse(st, status, why.data ? why.data : "");
+        st->told = status == VH_GRPC_OK;
     }
 }
 
@@ -200,7 +131,8 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     st->id = frame->hd.stream_id;
     st->in.max = s->opts->max_message;
-    st->deadline_ns = INT64_MAX;
+    st->pub.deadline_ns = INT64_MAX;
+    st->expires_ns = vh__clock_mono_ns() + s->opts->idle_ms * VH_NS_PER_MS;
     LIST_INSERT_HEAD(&s->streams, st, link);
     return nghttp2_session_set_stream_user_data(session, st->id, st);
 }
@@ -210,22 +142,24 @@ static void read_timeout(struct stream *st, const char *value, size_t n)
     int64_t ns;
 
     if (vh__grpc_timeout_parse(value, n, &ns))
-        refuse(st, VH_GRPC_INTERNAL, "grpc-timeout is not 1 to 8 digits and one of H, M, S, m, u, n");
-    else if (__builtin_add_overflow(vh__clock_mono_ns(), ns, &st->deadline_ns))
-        st->deadline_ns = INT64_MAX;
+        vh__grpc_refuse(st, VH_GRPC_INTERNAL, "grpc-timeout is not 1 to 8 digits and one of H, M, S, m, u, n");
+    else if (__builtin_add_overflow(vh__clock_mono_ns(), ns, &st->pub.deadline_ns))
+        st->pub.deadline_ns = INT64_MAX;
+    st->expires_ns = VH_MIN(st->expires_ns, st->pub.deadline_ns);
 }
 
 static void read_field(struct stream *st, const uint8_t *name, size_t name_len, const char *value, size_t n)
 {
-    if (vh__h2_name_is(name, name_len, ":method")) {
+    if (vh__h2_name_is(name, name_len, ":method"))
         st->post = strcmp(value, "POST") == 0;
-    } else if (vh__h2_name_is(name, name_len, ":path")) {
+    else if (vh__h2_name_is(name, name_len, ":path"))
         vh__buf_append(&st->path, value, n);
-    } else if (vh__h2_name_is(name, name_len, "content-type")) {
+    else if (vh__h2_name_is(name, name_len, "content-type"))
         st->grpc = strncmp(value, "application/grpc", 16) == 0;
-    } else if (vh__h2_name_is(name, name_len, "grpc-timeout")) {
+    else if (vh__h2_name_is(name, name_len, "grpc-timeout"))
         read_timeout(st, value, n);
-    }
+    if (name_len && name[0] != ':')
+        vh__grpc_metadata_add(&st->metadata, name, name_len, value, n);
 }
 
 static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name, size_t name_len,
@@ -244,22 +178,15 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     return 0;
 }
 
-/* The messages that are whole; a unary call has one. */
-static int take_messages(struct stream *st, vh_error *err)
+/* One whole message; a unary call has one. */
+static int take_message(vh__grpc_server *s, struct stream *st, const void *message, size_t n, vh_error *err)
 {
-    const void *message;
-    size_t n;
-    int rc;
-
-    while ((rc = vh__grpc_frames_next(&st->in, &message, &n, err)) > 0) {
-        if (st->request.data)
-            return vh_error_set(err, VH_EPROTOCOL, "a second message to a unary call");
-        vh__buf_append(&st->request, message, n);
-        rc = vh__buf_check(&st->request, "gRPC request", err);
-        if (rc)
-            return rc;
-    }
-    return rc;
+    if (st->told)
+        return s->events->message(&st->pub, message, n, err);
+    if (st->request.data)
+        return vh_error_set(err, VH_EPROTOCOL, "a second message to a unary call");
+    vh__buf_append(&st->request, message, n);
+    return vh__buf_check(&st->request, "gRPC request", err);
 }
 
 static vh__grpc_status status_of(int code)
@@ -277,14 +204,43 @@ static vh__grpc_status status_of(int code)
 
 static int take_data(vh__grpc_server *s, struct stream *st, const void *bytes, size_t n, vh_error *err)
 {
+    const void *message;
+    size_t len;
     int rc;
 
+    st->held += n;
     st->received += n;
     s->received += n;
     if (s->received / 4 > s->opts->max_message)
         return vh_error_set(err, VH_ELIMIT, "the calls under way on this connection hold too much already");
     rc = vh__grpc_frames_feed(&st->in, bytes, n, err);
-    return rc ? rc : take_messages(st, err);
+    while (!rc && (rc = vh__grpc_frames_next(&st->in, &message, &len, err)) > 0)
+        rc = take_message(s, st, message, len, err);
+    return rc;
+}
+
+/* New room for the caller, unless the owner of a streaming call holds messages. A code of nghttp2. */
+static int release(vh__grpc_server *s, struct stream *st)
+{
+    size_t partial;
+
+    if (st->pub.hold)
+        return 0;
+    if (st->told) {
+        partial = vh__grpc_frames_left(&st->in);
+        s->received -= st->received - partial;
+        st->received = partial;
+    }
+    return vh__h2_release(s->session, st->id, &st->held);
+}
+
+/* Ends a call that cannot go on, of whatever kind. A code of nghttp2. */
+static int break_off(vh__grpc_server *s, struct stream *st, vh__grpc_status status, const char *why)
+{
+    vh__grpc_refuse(st, status, why);
+    drop_request(s, st); /* now: its place is another's, however long the answer takes to leave */
+    tell_gone(s, st, status == VH_GRPC_DEADLINE_EXCEEDED ? VH_ETIMEDOUT : VH_ECANCELED);
+    return vh__grpc_answer_now(s, st);
 }
 
 static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *bytes, size_t n, void *arg)
@@ -294,26 +250,48 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     int rc;
 
     (void)flags;
-    if (!st || st->answered || !st->post || !st->grpc)
-        return 0;
+    rc = nghttp2_session_consume_connection(session, n);
+    if (rc || !st || st->answered)
+        return rc ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
     rc = take_data(arg, st, bytes, n, &err);
-    if (!rc)
-        return 0;
-    refuse(st, status_of(rc), err.msg);
-    drop_request(arg, st); /* now: its place is another's, however long the answer takes to leave */
-    return answer(arg, st) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+    rc = rc ? break_off(arg, st, status_of(rc), err.msg) : release(arg, st);
+    return rc ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+}
+
+/* The caller has said all. */
+static int end_request(vh__grpc_server *s, struct stream *st)
+{
+    st->whole = true;
+    if (!st->told) {
+        dispatch(st);
+        return vh__grpc_answer(s, st);
+    }
+    if (vh__grpc_frames_partial(&st->in))
+        return break_off(s, st, VH_GRPC_INTERNAL, "the request ended inside a message");
+    s->events->last(&st->pub);
+    return 0;
 }
 
 static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
 {
     struct stream *st = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+    bool headers = frame->hd.type == NGHTTP2_HEADERS, end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    vh__grpc_server *s = arg;
+    int rc = 0;
 
-    if (!st || (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) ||
-        !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM) || st->answered)
+    s->frames++;
+    if (!st || (!headers && frame->hd.type != NGHTTP2_DATA))
         return 0;
-    st->whole = true;
-    dispatch(arg, st);
-    return answer(arg, st) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+    if (end)
+        st->whole = true;
+    if (headers && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+        begin_call(s, st);
+        if (st->status != VH_GRPC_OK || !st->post || !st->grpc)
+            rc = vh__grpc_answer(s, st);
+    }
+    if (!rc && end && !st->answered)
+        rc = end_request(s, st);
+    return rc ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *arg)
@@ -344,7 +322,8 @@ static int make_session(vh__grpc_server *s, vh_error *err)
     return rc;
 }
 
-int vh__grpc_server_new(const vh__rpc_server_options *opts, vh__grpc_server **server, vh_error *err)
+int vh__grpc_server_new(const vh__rpc_server_options *opts, const vh__grpc_stream_events *events, void *arg,
+                        vh__grpc_server **server, vh_error *err)
 {
     vh__grpc_server *s = calloc(1, sizeof(*s));
     int rc;
@@ -352,6 +331,8 @@ int vh__grpc_server_new(const vh__rpc_server_options *opts, vh__grpc_server **se
     if (!s)
         return vh_error_set(err, -ENOMEM, "gRPC connection");
     s->opts = opts;
+    s->events = events;
+    s->arg = arg;
     LIST_INIT(&s->streams);
     rc = make_session(s, err);
     if (rc) {
@@ -387,10 +368,127 @@ bool vh__grpc_server_alive(const vh__grpc_server *server)
     return vh__h2_alive(server->session);
 }
 
+bool vh__grpc_server_busy(const vh__grpc_server *server)
+{
+    return !LIST_EMPTY(&server->streams);
+}
+
+uint64_t vh__grpc_server_frames(const vh__grpc_server *server)
+{
+    return server->frames;
+}
+
+int vh__grpc_server_ping(vh__grpc_server *server, vh_error *err)
+{
+    int rc = nghttp2_submit_ping(server->session, NGHTTP2_FLAG_NONE, NULL);
+
+    return rc ? vh__h2_error(rc, "HTTP/2 PING", err) : 0;
+}
+
 int vh__grpc_server_goaway(vh__grpc_server *server, vh_error *err)
 {
     int32_t last = nghttp2_session_get_last_proc_stream_id(server->session);
     int rc = nghttp2_submit_goaway(server->session, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, NULL, 0);
 
     return rc ? vh__h2_error(rc, "HTTP/2 GOAWAY", err) : 0;
+}
+
+/* When patience with |st| ends: with the call, or with a caller that takes nothing of its answer. */
+static int64_t due_of(const vh__grpc_server *s, const struct stream *st)
+{
+    int64_t stalled = INT64_MAX;
+
+    if (vh__h2_body_left(&st->out))
+        stalled = st->moved_ns + s->opts->idle_ms * VH_NS_PER_MS;
+    return st->answered ? stalled : VH_MIN(stalled, st->expires_ns);
+}
+
+int64_t vh__grpc_server_due(const vh__grpc_server *server)
+{
+    const struct stream *st;
+    int64_t due = INT64_MAX;
+
+    LIST_FOREACH(st, &server->streams, link)
+        due = VH_MIN(due, due_of(server, st));
+    return due;
+}
+
+/* A code of nghttp2. */
+static int expire(vh__grpc_server *s, struct stream *st, int64_t now_ns)
+{
+    if (!st->answered && st->expires_ns <= now_ns)
+        return break_off(s, st, VH_GRPC_DEADLINE_EXCEEDED,
+                         st->pub.deadline_ns <= now_ns ? "the deadline passed" : "the request took too long to come");
+    st->answered = true;
+    vh__h2_body_drop(&st->out);
+    tell_gone(s, st, VH_ECANCELED);
+    return nghttp2_submit_rst_stream(s->session, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_CANCEL);
+}
+
+int vh__grpc_server_expire(vh__grpc_server *server, int64_t now_ns, vh_error *err)
+{
+    struct stream *st;
+    int rc = 0;
+
+    LIST_FOREACH(st, &server->streams, link) { /* streams leave the list only as bytes come and go */
+        if (!rc && due_of(server, st) <= now_ns)
+            rc = expire(server, st, now_ns);
+    }
+    return rc ? vh__h2_error(rc, "gRPC deadline", err) : 0;
+}
+
+int vh__grpc_server_cut(vh__grpc_server *server, bool watches, vh__grpc_status status, const char *why, vh_error *err)
+{
+    struct stream *st;
+    int rc = 0;
+
+    LIST_FOREACH(st, &server->streams, link) {
+        if (!rc && st->told && (!watches || st->pub.method->watch))
+            rc = break_off(server, st, status, why);
+    }
+    return rc ? vh__h2_error(rc, "gRPC answer", err) : 0;
+}
+
+int vh__grpc_stream_send(vh__grpc_server *server, vh__grpc_stream *stream, vh__buf *framed, vh_error *err)
+{
+    struct stream *st = (struct stream *)stream;
+    int rc;
+
+    if (vh__h2_body_left(&st->out) == 0)
+        st->moved_ns = vh__clock_mono_ns();
+    vh__h2_body_add(&st->out, framed);
+    rc = vh__buf_check(&st->out.bytes, "gRPC answer", err);
+    if (rc)
+        return rc;
+    rc = vh__grpc_answer_more(server, st);
+    return rc ? vh__h2_error(rc, "gRPC answer", err) : 0;
+}
+
+size_t vh__grpc_stream_unsent(const vh__grpc_stream *stream)
+{
+    return vh__h2_body_left(&((const struct stream *)stream)->out);
+}
+
+int vh__grpc_stream_more(vh__grpc_server *server, vh__grpc_stream *stream, vh_error *err)
+{
+    int rc;
+
+    stream->hold = false;
+    rc = release(server, (struct stream *)stream);
+    return rc ? vh__h2_error(rc, "HTTP/2 window", err) : 0;
+}
+
+int vh__grpc_stream_finish(vh__grpc_server *server, vh__grpc_stream *stream, vh__grpc_status status,
+                           const vh__rpc_answer *answer, vh_error *err)
+{
+    struct stream *st = (struct stream *)stream;
+    int rc;
+
+    st->told = false;
+    st->status = status;
+    vh__buf_append(&st->message, answer->message.data, answer->message.len);
+    vh__buf_append(&st->details, answer->details.data, answer->details.len);
+    drop_request(server, st);
+    rc = vh__grpc_answer(server, st);
+    return rc ? vh__h2_error(rc, "gRPC answer", err) : 0;
 }

@@ -39,6 +39,8 @@ typedef enum vh__grpc_status {
 
 /** Longest message of a status that is sent or kept; the rest is cut off at a character's border. */
 #define VH_GRPC_MESSAGE_MAX 1024
+/** Most bytes of a grpc-status-details-bin that is sent; longer ones are left out, for peers refuse large headers. */
+#define VH_GRPC_DETAILS_MAX 4096
 /** Room for vh__grpc_timeout_format(): eight digits, a unit, NUL. */
 #define VH_GRPC_TIMEOUT_LEN 10
 

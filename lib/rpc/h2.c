@@ -40,6 +40,7 @@ static int session_new(bool server, const nghttp2_session_callbacks *cbs, void *
     if (rc)
         return rc;
     nghttp2_option_set_no_closed_streams(option, 1);
+    nghttp2_option_set_no_auto_window_update(option, 1); /* a stream's window opens as its owner takes what came */
     rc = server ? nghttp2_session_server_new3(session, cbs, arg, option, &mem)
                 : nghttp2_session_client_new3(session, cbs, arg, option, &mem);
     nghttp2_option_del(option);
@@ -96,6 +97,14 @@ int vh__h2_output(nghttp2_session *session, vh__buf *out, vh_error *err)
     return vh__buf_check(out, "HTTP/2 output", err);
 }
 
+int vh__h2_release(nghttp2_session *session, int32_t id, size_t *held)
+{
+    int rc = *held ? nghttp2_session_consume_stream(session, id, *held) : 0;
+
+    *held = 0;
+    return rc;
+}
+
 bool vh__h2_alive(nghttp2_session *session)
 {
     return nghttp2_session_want_read(session) || nghttp2_session_want_write(session);
@@ -110,6 +119,28 @@ nghttp2_nv vh__h2_field(const char *name, const char *value, size_t value_len)
 bool vh__h2_name_is(const uint8_t *name, size_t n, const char *want)
 {
     return n == strlen(want) && memcmp(name, want, n) == 0;
+}
+
+void vh__h2_body_add(vh__h2_body *body, vh__buf *bytes)
+{
+    vh__buf whole = body->bytes;
+
+    if (body->sent == whole.len && !whole.oom) { /* empty: the buffers change places */
+        body->bytes = *bytes;
+        *bytes = whole;
+    } else {
+        vh__buf_consume(&body->bytes, body->sent); /* else what was sent would pile up in front */
+        vh__buf_append(&body->bytes, bytes->data, bytes->len);
+        body->bytes.oom |= bytes->oom;
+    }
+    vh__buf_clear(bytes);
+    body->sent = 0;
+}
+
+void vh__h2_body_drop(vh__h2_body *body)
+{
+    vh__buf_fini(&body->bytes);
+    body->sent = 0;
 }
 
 ssize_t vh__h2_body_read(vh__h2_body *body, uint8_t *to, size_t cap, uint32_t *flags)

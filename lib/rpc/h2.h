@@ -32,6 +32,12 @@ VH_MUST_CHECK int vh__h2_recv(nghttp2_session *session, const void *bytes, size_
 /** Appends what |session| wants to send, until |out| holds VH_H2_OUTPUT bytes or nothing is left. */
 VH_MUST_CHECK int vh__h2_output(nghttp2_session *session, vh__buf *out, vh_error *err);
 
+/**
+ * Gives the peer of stream |id| new room for the |*held| bytes that came on it, and clears |*held|. Every owner calls it
+ * when it has taken them, and nghttp2_session_consume_connection() at once: slow streams share no window. As nghttp2.
+ */
+VH_MUST_CHECK int vh__h2_release(nghttp2_session *session, int32_t id, size_t *held);
+
 /** False once |session| neither expects nor has anything: the connection can be closed. */
 bool vh__h2_alive(nghttp2_session *session);
 
@@ -50,6 +56,18 @@ typedef struct vh__h2_body {
     size_t sent;
     bool last; /* nothing will be added */
 } vh__h2_body;
+
+/** Takes the content of |bytes|, which is empty afterwards (it may have got other memory). A lack of memory sticks. */
+void vh__h2_body_add(vh__h2_body *body, vh__buf *bytes);
+
+/** Forgets what has not been sent. */
+void vh__h2_body_drop(vh__h2_body *body);
+
+/** Bytes that have not been sent. */
+static inline size_t vh__h2_body_left(const vh__h2_body *body)
+{
+    return body->bytes.len - body->sent;
+}
 
 /**
  * Moves up to |cap| bytes to |to| for nghttp2's read callback: their number, with NGHTTP2_DATA_FLAG_EOF in |*flags|

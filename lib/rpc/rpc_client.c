@@ -1,29 +1,16 @@
-#include "rpc.h"
+#include "rpc_client_priv.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "auto.h"
-#include "clock.h"
 #include "fd.h"
-#include "grpc_client.h"
-
-struct vh__rpc_client {
-    int fd;
-    vh__grpc_client *core;
-    vh__buf out; /* made by the core, not yet taken by the socket */
-};
-
-void vh__rpc_reply_fini(vh__rpc_reply *reply)
-{
-    vh__buf_fini(&reply->message);
-    vh__buf_fini(&reply->body);
-    *reply = (vh__rpc_reply){ 0 };
-}
 
 int vh__rpc_client_new(int fd, const char *authority, vh__rpc_client **client, vh_error *err)
 {
@@ -54,46 +41,59 @@ void vh__rpc_client_free(vh__rpc_client *client)
         return;
     vh__grpc_client_free(client->core);
     vh__buf_fini(&client->out);
+    vh__grpc_metadata_fini(&client->metadata);
     vh__fd_close(&client->fd);
     free(client);
 }
 
-/* One call under way: the reply that is filled, and whether its end has come. */
-struct unary {
-    vh__rpc_reply *reply;
-    bool ended, have_message;
-};
-
-static void on_headers(vh__grpc_call *call)
+static int dial(const char *path, const vh__wait *w, int *fd, vh_error *err)
 {
-    struct unary *u = call->arg;
+    struct sockaddr_un at = { .sun_family = AF_UNIX };
+    vh_auto_fd int made = -1;
 
-    u->reply->first_byte_ns = vh__clock_mono_ns();
+    if (strlen(path) >= sizeof(at.sun_path))
+        return vh_error_set(err, VH_EINVALID, "socket '%s': its path is longer than %zu bytes", path,
+                            sizeof(at.sun_path) - 1);
+    strcpy(at.sun_path, path);
+    made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (made < 0)
+        return vh_error_set(err, -errno, "socket");
+    while (connect(made, (const struct sockaddr *)&at, sizeof(at))) {
+        int rc = -errno;
+
+        if (rc != -EAGAIN && rc != -EINTR)
+            return vh_error_set(err, rc, "connect to %s", path);
+        rc = vh__wait_sleep(w, 10, path, err); /* its queue is full, and nothing tells when it no longer is */
+        if (rc)
+            return rc;
+    }
+    *fd = vh_steal_fd(&made);
+    return 0;
 }
 
-static int on_message(vh__grpc_call *call, const void *bytes, size_t n, vh_error *err)
+int vh__rpc_client_connect(const char *path, const vh__wait *w, vh__rpc_client **client, vh_error *err)
 {
-    struct unary *u = call->arg;
+    int fd = -1, rc = dial(path, w, &fd, err);
 
-    if (u->have_message)
-        return vh_error_set(err, VH_EPROTOCOL, "gRPC answer: a second message to a unary call");
-    u->have_message = true;
-    vh__buf_append(&u->reply->body, bytes, n);
-    return vh__buf_check(&u->reply->body, "gRPC answer", err);
+    return rc ? rc : vh__rpc_client_new(fd, "localhost", client, err);
 }
 
-static void on_end(vh__grpc_call *call)
+int vh__rpc_client_metadata(vh__rpc_client *client, const vh__grpc_metadata *metadata, vh_error *err)
 {
-    struct unary *u = call->arg;
+    vh__buf copy = { 0 };
+    int rc;
 
-    u->reply->last_byte_ns = vh__clock_mono_ns();
-    u->ended = true;
+    if (metadata)
+        vh__buf_append(&copy, metadata->fields.data, metadata->fields.len);
+    rc = vh__buf_check(&copy, "metadata", err);
+    if (rc)
+        return rc;
+    vh__buf_fini(&client->metadata.fields);
+    client->metadata.fields = copy;
+    return 0;
 }
 
-static const vh__grpc_events unary_events = { .headers = on_headers, .message = on_message, .end = on_end };
-
-/* Writes what the socket takes now. */
-static int flush(vh__rpc_client *c, vh_error *err)
+int vh__rpc_client_flush(vh__rpc_client *c, vh_error *err)
 {
     for (;;) {
         ssize_t n;
@@ -112,8 +112,7 @@ static int flush(vh__rpc_client *c, vh_error *err)
     }
 }
 
-/* Reads what has come, once. */
-static int pump(vh__rpc_client *c, vh_error *err)
+int vh__rpc_client_pump(vh__rpc_client *c, vh_error *err)
 {
     char bytes[16384];
     ssize_t n = recv(c->fd, bytes, sizeof(bytes), 0);
@@ -125,61 +124,15 @@ static int pump(vh__rpc_client *c, vh_error *err)
     return errno == EAGAIN || errno == EINTR ? 0 : vh_error_set(err, -errno, "receive from the gRPC server");
 }
 
-static int run_call(vh__rpc_client *c, const struct unary *u, const vh__wait *w, const char *path, vh_error *err)
+int vh__rpc_client_turn(vh__rpc_client *c, const vh__wait *w, const char *what, vh_error *err)
 {
-    for (;;) {
-        int rc = flush(c, err);
-
-        if (rc || u->ended)
-            return rc;
-        if (!vh__grpc_client_alive(c->core))
-            return vh_error_set(err, VH_EPROTOCOL,
-                                "the peer does not speak HTTP/2 or closed the session; is this a gRPC port?");
-        rc = vh__wait_fd(w, c->fd, c->out.len ? POLLIN | POLLOUT : POLLIN, path, err);
-        if (!rc)
-            rc = pump(c, err);
-        if (rc)
-            return rc;
-    }
-}
-
-/* What the ended call left: its outcome into the reply, or the local error. */
-static int finish(vh__grpc_call *call, const struct unary *u, vh_error *err)
-{
-    vh__rpc_reply *reply = u->reply;
-
-    if (call->code)
-        return vh_error_set(err, call->code, "%s", call->error.msg);
-    if (call->status == VH_GRPC_OK && !u->have_message)
-        return vh_error_set(err, VH_EPROTOCOL, "gRPC answer: status OK without a message");
-    reply->status = call->status;
-    vh__buf_fini(&reply->message);
-    reply->message = call->message;
-    call->message = (vh__buf){ 0 };
-    return vh__buf_check(&reply->message, "gRPC answer", err);
-}
-
-int vh__rpc_call(vh__rpc_client *client, const char *path, const void *request, size_t n, const vh__wait *w,
-                 vh__rpc_reply *reply, vh_error *err)
-{
-    struct unary u = { .reply = reply };
-    vh__grpc_call call = { .events = &unary_events, .arg = &u };
-    int rc = vh__wait_check(w, path, err);
+    int rc = vh__rpc_client_flush(c, err);
 
     if (rc)
         return rc;
-    rc = vh__grpc_call_start(client->core, &call, path, w->deadline_ns - vh__clock_mono_ns(), err);
-    if (rc)
-        return rc;
-    rc = vh__grpc_call_send(client->core, &call, request, n, true, err);
-    if (!rc)
-        rc = run_call(client, &u, w, path, err);
-    if (!rc)
-        rc = finish(&call, &u, err);
-    if (!u.ended) {
-        vh__grpc_call_cancel(client->core, &call);
-        (void)flush(client, NULL); /* tells the server if it can; the call has failed already */
-    }
-    vh__grpc_call_fini(&call);
-    return rc;
+    if (!vh__grpc_client_alive(c->core))
+        return vh_error_set(err, VH_EPROTOCOL,
+                            "the peer does not speak HTTP/2 or closed the session; is this a gRPC port?");
+    rc = vh__wait_fd(w, c->fd, c->out.len ? POLLIN | POLLOUT : POLLIN, what, err);
+    return rc ? rc : vh__rpc_client_pump(c, err);
 }

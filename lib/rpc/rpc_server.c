@@ -1,14 +1,10 @@
-#include "rpc.h"
+#include "rpc_server_priv.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/queue.h>
-#include <uv.h>
 
 #include "auto.h"
-#include "grpc_server.h"
+#include "clock.h"
 
 /*
  * One connection. Its output goes out whole before anything more is read, so a peer that sends and does not read
@@ -18,25 +14,15 @@ struct conn {
     LIST_ENTRY(conn) link;
     vh__rpc_server *server;
     vh__grpc_server *core;
-    uv_tcp_t tcp;
-    uv_timer_t idle;
+    vh__rpc_socket socket;
+    uv_timer_t idle, due;
+    int64_t due_ns;  /* what |due| is set to */
+    uint64_t frames; /* that had come when there was progress last */
+    bool asked;      /* for a sign of life since */
     uv_write_t write;
     vh__buf out; /* on its way to the socket */
     bool writing, closing;
     int handles; /* not closed yet; the last one frees the connection */
-};
-
-struct vh__rpc_server {
-    vh__rpc_server_options opts;
-    uv_loop_t loop;
-    uv_tcp_t listener;
-    uv_timer_t grace;
-    uv_async_t stop;
-    bool have_loop, stopping;
-    uint16_t port;
-    LIST_HEAD(, conn) conns;
-    uint32_t nconns;
-    char in[16384]; /* one read at a time, on one thread */
 };
 
 static void conn_free(struct conn *c)
@@ -66,8 +52,9 @@ static void conn_close(struct conn *c)
         return;
     c->closing = true;
     LIST_REMOVE(c, link);
-    uv_close((uv_handle_t *)&c->tcp, on_conn_closed);
+    uv_close(&c->socket.handle, on_conn_closed);
     uv_close((uv_handle_t *)&c->idle, on_conn_closed);
+    uv_close((uv_handle_t *)&c->due, on_conn_closed);
     if (--c->server->nconns == 0 && c->server->stopping)
         close_handle((uv_handle_t *)&c->server->grace);
 }
@@ -93,8 +80,9 @@ static void on_written(uv_write_t *write, int status)
         conn_close(c);
         return;
     }
+    (void)uv_timer_again(&c->idle); /* the peer has taken something; fails only on a timer that was never started */
     conn_flush(c);
-    if (!c->closing && !c->writing && uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read))
+    if (!c->closing && !c->writing && uv_read_start(&c->socket.stream, on_alloc, on_read))
         conn_close(c);
 }
 
@@ -103,16 +91,17 @@ static void write_later(struct conn *c)
 {
     uv_buf_t rest = uv_buf_init(c->out.data, (unsigned)c->out.len);
 
-    (void)uv_read_stop((uv_stream_t *)&c->tcp); /* always succeeds */
+    (void)uv_read_stop(&c->socket.stream); /* always succeeds */
     c->write.data = c;
     c->writing = true;
-    if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &rest, 1, on_written)) {
+    if (uv_write(&c->write, &c->socket.stream, &rest, 1, on_written)) {
         c->writing = false;
         conn_close(c);
     }
 }
 
-static void conn_flush(struct conn *c)
+/* Gives the core's output to the socket, as far as that takes it. */
+static void write_out(struct conn *c)
 {
     while (!c->writing && !c->closing) {
         uv_buf_t all;
@@ -126,12 +115,59 @@ static void conn_flush(struct conn *c)
             return;
         } else {
             all = uv_buf_init(c->out.data, (unsigned)c->out.len);
-            n = uv_try_write((uv_stream_t *)&c->tcp, &all, 1);
+            n = uv_try_write(&c->socket.stream, &all, 1);
             vh__buf_consume(&c->out, n > 0 ? (size_t)n : 0);
             if (c->out.len)
                 write_later(c); /* reports what made the write fail, if it was not a full socket */
         }
     }
+}
+
+static void on_due(uv_timer_t *timer)
+{
+    struct conn *c = timer->data;
+
+    c->due_ns = INT64_MAX;
+    if (vh__grpc_server_expire(c->core, vh__clock_mono_ns(), NULL))
+        conn_close(c);
+    else
+        conn_flush(c);
+}
+
+/* Sets the timer to what is due next. */
+static void set_due(struct conn *c)
+{
+    int64_t due = vh__grpc_server_due(c->core), left;
+
+    if (due == c->due_ns)
+        return;
+    c->due_ns = due;
+    if (due == INT64_MAX) {
+        (void)uv_timer_stop(&c->due); /* always succeeds */
+        return;
+    }
+    left = VH_MAX(due - vh__clock_mono_ns(), 0);
+    uv_update_time(&c->server->loop); /* timers count from the loop's time, which a handler may have left behind */
+    (void)uv_timer_start(&c->due, on_due, (uint64_t)(left / VH_NS_PER_MS) + 1, 0); /* fails only without a callback */
+}
+
+static void conn_flush(struct conn *c)
+{
+    write_out(c);
+    if (!c->closing)
+        set_due(c);
+}
+
+/* Whole frames are progress, single bytes of one are not. */
+static void note_progress(struct conn *c)
+{
+    uint64_t frames = vh__grpc_server_frames(c->core);
+
+    if (frames == c->frames)
+        return;
+    c->frames = frames;
+    c->asked = false;
+    (void)uv_timer_again(&c->idle); /* fails only on a timer that was never started */
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
@@ -140,20 +176,77 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 
     if (n == 0)
         return;
-    if (n < 0) {
+    if (n < 0 || vh__grpc_server_recv(c->core, buf->base, (size_t)n, NULL)) {
         conn_close(c);
         return;
     }
-    (void)uv_timer_again(&c->idle); /* fails only on a timer that was never started */
-    if (vh__grpc_server_recv(c->core, buf->base, (size_t)n, NULL))
-        conn_close(c);
-    else
-        conn_flush(c);
+    note_progress(c);
+    conn_flush(c);
 }
 
+/* A peer that has calls under way may have nothing to say for hours: it is asked before it is given up. */
 static void on_idle(uv_timer_t *timer)
 {
-    conn_close(timer->data);
+    struct conn *c = timer->data;
+
+    if (c->asked || !vh__grpc_server_busy(c->core) || vh__grpc_server_ping(c->core, NULL)) {
+        conn_close(c);
+        return;
+    }
+    c->asked = true;
+    conn_flush(c);
+}
+
+/* A streaming call begins: |arg| is its connection. */
+static vh__grpc_status on_begin(vh__grpc_stream *core, void *arg, vh__buf *why)
+{
+    struct conn *c = arg;
+    vh__rpc_server *s = c->server;
+    vh__rpc_stream *stream;
+    vh_error err = { 0 };
+
+    if (s->nstreams >= s->opts.max_threads) {
+        vh__buf_printf(why, "%u calls that stream are under way, more are not allowed here", s->nstreams);
+        return VH_GRPC_RESOURCE_EXHAUSTED;
+    }
+    if (vh__rpc_stream_start(c->core, core, &s->wake, c, &stream, &err)) {
+        vh__buf_puts(why, err.msg);
+        return VH_GRPC_RESOURCE_EXHAUSTED;
+    }
+    LIST_INSERT_HEAD(&s->streams, stream, link);
+    if (s->nstreams++ == 0)
+        uv_ref((uv_handle_t *)&s->wake); /* the loop may not end before their threads have */
+    return VH_GRPC_OK;
+}
+
+static const vh__grpc_stream_events stream_events = {
+    .begin = on_begin,
+    .message = vh__rpc_stream_on_message,
+    .last = vh__rpc_stream_on_last,
+    .drained = vh__rpc_stream_on_drained,
+    .gone = vh__rpc_stream_on_gone,
+};
+
+/* A handler has left something. */
+static void on_wake(uv_async_t *wake)
+{
+    vh__rpc_server *s = wake->data;
+    vh__rpc_stream *stream, *next;
+
+    for (stream = LIST_FIRST(&s->streams); stream; stream = next) {
+        struct conn *c = stream->conn;
+        int rc;
+
+        next = LIST_NEXT(stream, link);
+        if (vh__rpc_stream_sync(stream, &rc)) {
+            if (--s->nstreams == 0)
+                uv_unref((uv_handle_t *)&s->wake);
+        }
+        if (c && rc)
+            conn_close(c);
+        else if (c && !c->closing)
+            conn_flush(c);
+    }
 }
 
 /* A connection whose handles are in the loop: from here on conn_close() is the way to end it. */
@@ -164,14 +257,16 @@ static struct conn *conn_new(vh__rpc_server *s)
     if (!c)
         return NULL;
     c->server = s;
-    if (vh__grpc_server_new(&s->opts, &c->core, NULL)) {
+    c->due_ns = INT64_MAX;
+    if (vh__grpc_server_new(&s->opts, &stream_events, c, &c->core, NULL)) {
         free(c);
         return NULL;
     }
-    (void)uv_tcp_init(&s->loop, &c->tcp); /* neither allocates anything */
-    (void)uv_timer_init(&s->loop, &c->idle);
-    c->tcp.data = c->idle.data = c;
-    c->handles = 2;
+    vh__rpc_socket_init(s, &c->socket);
+    (void)uv_timer_init(&s->loop, &c->idle); /* allocates nothing */
+    (void)uv_timer_init(&s->loop, &c->due);
+    c->socket.handle.data = c->idle.data = c->due.data = c;
+    c->handles = 3;
     LIST_INSERT_HEAD(&s->conns, c, link);
     s->nconns++;
     return c;
@@ -185,16 +280,16 @@ static void on_refused(uv_handle_t *handle)
 /* Takes the connection off the queue to close it: left there it would be offered again and again. */
 static void refuse(vh__rpc_server *s)
 {
-    uv_tcp_t *tcp = calloc(1, sizeof(*tcp));
+    vh__rpc_socket *socket = calloc(1, sizeof(*socket));
 
-    if (!tcp)
+    if (!socket)
         return;
-    (void)uv_tcp_init(&s->loop, tcp);
-    (void)uv_accept((uv_stream_t *)&s->listener, (uv_stream_t *)tcp); /* closed right here in any case */
-    uv_close((uv_handle_t *)tcp, on_refused);
+    vh__rpc_socket_init(s, socket);
+    (void)uv_accept(&s->listener.stream, &socket->stream); /* closed right here in any case */
+    uv_close(&socket->handle, on_refused);
 }
 
-static void on_connection(uv_stream_t *listener, int status)
+void vh__rpc_on_connection(uv_stream_t *listener, int status)
 {
     vh__rpc_server *s = listener->data;
     struct conn *c = NULL;
@@ -207,13 +302,14 @@ static void on_connection(uv_stream_t *listener, int status)
         refuse(s);
         return;
     }
-    if (uv_accept(listener, (uv_stream_t *)&c->tcp) ||
+    if (uv_accept(listener, &c->socket.stream) ||
         uv_timer_start(&c->idle, on_idle, s->opts.idle_ms, s->opts.idle_ms) ||
-        uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read)) {
+        uv_read_start(&c->socket.stream, on_alloc, on_read)) {
         conn_close(c);
         return;
     }
-    (void)uv_tcp_nodelay(&c->tcp, 1); /* slower without, but right */
+    if (!s->is_unix)
+        (void)uv_tcp_nodelay(&c->socket.tcp, 1); /* slower without, but right */
     conn_flush(c);
 }
 
@@ -227,8 +323,23 @@ static void close_all(vh__rpc_server *s)
     }
 }
 
+/* Ends the streams of all connections, or only the watches, and lets the callers know. */
+static void cut_streams(vh__rpc_server *s, bool watches)
+{
+    struct conn *c, *next;
+
+    for (c = LIST_FIRST(&s->conns); c; c = next) {
+        next = LIST_NEXT(c, link);
+        if (vh__grpc_server_cut(c->core, watches, VH_GRPC_UNAVAILABLE, "the server stops", NULL))
+            conn_close(c);
+        else
+            conn_flush(c);
+    }
+}
+
 static void on_grace_over(uv_timer_t *timer)
 {
+    cut_streams(timer->data, false);
     close_all(timer->data);
 }
 
@@ -240,7 +351,7 @@ static void on_stop(uv_async_t *stop)
     if (s->stopping)
         return;
     s->stopping = true;
-    close_handle((uv_handle_t *)&s->listener);
+    vh__rpc_unlisten(s);
     (void)uv_timer_start(&s->grace, on_grace_over, s->opts.grace_ms, 0); /* fails only without a callback */
     for (c = LIST_FIRST(&s->conns); c; c = next) {
         next = LIST_NEXT(c, link);
@@ -249,40 +360,9 @@ static void on_stop(uv_async_t *stop)
         else
             conn_flush(c);
     }
+    cut_streams(s, true);
     if (s->nconns == 0)
         close_handle((uv_handle_t *)&s->grace);
-}
-
-static int bind_to(vh__rpc_server *s, const char *address)
-{
-    struct sockaddr_storage at;
-    int rc = uv_ip6_addr(address, s->opts.port, (struct sockaddr_in6 *)&at);
-
-    if (rc)
-        rc = uv_ip4_addr(address, s->opts.port, (struct sockaddr_in *)&at);
-    return rc ? rc : uv_tcp_bind(&s->listener, (const struct sockaddr *)&at, 0);
-}
-
-static int listen_on(vh__rpc_server *s, vh_error *err)
-{
-    const char *address = s->opts.address ? s->opts.address : "::";
-    struct sockaddr_storage at;
-    int len = sizeof(at);
-    int rc = bind_to(s, address);
-
-    if (rc == UV_EAFNOSUPPORT && !s->opts.address)
-        rc = bind_to(s, "0.0.0.0");
-    if (!rc)
-        rc = uv_listen((uv_stream_t *)&s->listener, 128, on_connection);
-    if (!rc)
-        rc = uv_tcp_getsockname(&s->listener, (struct sockaddr *)&at, &len);
-    if (rc == UV_EINVAL)
-        return vh_error_set(err, VH_EINVALID, "gRPC server: %s is no numeric address", address);
-    if (rc)
-        return vh_error_set(err, rc, "gRPC server: listen on [%s]:%u", address, s->opts.port);
-    s->port = ntohs(at.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&at)->sin6_port
-                                             : ((struct sockaddr_in *)&at)->sin_port);
-    return 0;
 }
 
 static void set_defaults(vh__rpc_server_options *o)
@@ -293,6 +373,8 @@ static void set_defaults(vh__rpc_server_options *o)
         o->max_streams = 100;
     if (!o->max_connections)
         o->max_connections = 256;
+    if (!o->max_threads)
+        o->max_threads = 64;
     if (!o->idle_ms)
         o->idle_ms = 300000;
     if (!o->grace_ms)
@@ -306,29 +388,35 @@ static int open_loop(vh__rpc_server *s, vh_error *err)
     if (rc)
         return vh_error_set(err, rc, "gRPC server: event loop");
     s->have_loop = true;
-    (void)uv_tcp_init(&s->loop, &s->listener); /* neither allocates anything */
-    (void)uv_timer_init(&s->loop, &s->grace);
-    s->listener.data = s->grace.data = s->stop.data = s;
+    (void)uv_timer_init(&s->loop, &s->grace); /* allocates nothing */
+    s->grace.data = s->stop.data = s->wake.data = s;
     rc = uv_async_init(&s->loop, &s->stop, on_stop);
+    if (!rc)
+        rc = uv_async_init(&s->loop, &s->wake, on_wake);
     if (rc)
         return vh_error_set(err, rc, "gRPC server: wake-up descriptor");
     uv_unref((uv_handle_t *)&s->stop); /* it stays open for vh__rpc_server_stop() until the server is freed */
+    uv_unref((uv_handle_t *)&s->wake);
     return 0;
 }
 
 int vh__rpc_server_new(const vh__rpc_server_options *opts, vh__rpc_server **server, vh_error *err)
 {
     vh__rpc_server *s = calloc(1, sizeof(*s));
-    int rc;
+    int fd = opts->listen_fd > 0 ? opts->listen_fd : -1, rc;
 
-    if (!s)
+    if (!s) {
+        vh__fd_close(&fd);
         return vh_error_set(err, -ENOMEM, "gRPC server");
+    }
     s->opts = *opts;
     set_defaults(&s->opts);
     LIST_INIT(&s->conns);
+    LIST_INIT(&s->streams);
     rc = open_loop(s, err);
     if (!rc)
-        rc = listen_on(s, err);
+        rc = vh__rpc_listen(s, &fd, err);
+    vh__fd_close(&fd); /* unless it was taken */
     if (rc) {
         vh__rpc_server_free(s);
         return rc;
@@ -365,10 +453,12 @@ void vh__rpc_server_free(vh__rpc_server *server)
     if (!server)
         return;
     if (server->have_loop) {
+        vh__rpc_unlisten(server);
         close_all(server);
         uv_walk(&server->loop, close_walked, NULL);
         (void)uv_run(&server->loop, UV_RUN_DEFAULT); /* runs the close callbacks; nothing else is left */
         (void)uv_loop_close(&server->loop);          /* busy only with an open handle */
     }
+    free(server->path);
     free(server);
 }

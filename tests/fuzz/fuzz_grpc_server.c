@@ -12,7 +12,7 @@ static vh__grpc_status echo(const vh__rpc_request *request, vh__rpc_answer *answ
     return VH_GRPC_OK;
 }
 
-static const vh__rpc_method methods[] = { { "/t.Test/Echo", echo, NULL } };
+static const vh__rpc_method methods[] = { { .path = "/t.Test/Echo", .handler = echo } };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     vh__grpc_server *s;
     vh__buf out = { 0 };
 
-    if (vh__grpc_server_new(&o, &s, NULL))
+    if (vh__grpc_server_new(&o, NULL, NULL, &s, NULL))
         abort();
     for (size_t at = 0; at < n; at += 509) {
         if (vh__grpc_server_recv(s, data + at, n - at < 509 ? n - at : 509, NULL))

@@ -47,7 +47,7 @@ static vh__grpc_status say_hello(const vh__rpc_request *request, vh__rpc_answer 
     return VH_GRPC_OK;
 }
 
-static const vh__rpc_method methods[] = { { "/helloworld.Greeter/SayHello", say_hello, NULL } };
+static const vh__rpc_method methods[] = { { .path = "/helloworld.Greeter/SayHello", .handler = say_hello } };
 
 static int port_from_env(uint16_t *port)
 {

@@ -68,7 +68,7 @@ static void *serve(void *server)
 
 static void a_grpc_answer_is_json_in_one_line(void **state)
 {
-    static const vh__rpc_method methods[] = { { "/helloworld.Greeter/SayHello", say_hello, NULL } };
+    static const vh__rpc_method methods[] = { { .path = "/helloworld.Greeter/SayHello", .handler = say_hello } };
     vh__rpc_server_options o = { .methods = methods, .nmethods = 1 };
     vh__rpc_server *server;
     vh_invoke_response r;

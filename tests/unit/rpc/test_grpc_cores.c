@@ -72,19 +72,19 @@ static vh__grpc_status abort_call(const vh__rpc_request *request, vh__rpc_answer
 static int echo_runs; /* how often the handler ran, over the test at hand */
 
 static const vh__rpc_method methods[] = {
-    { "/t.Test/Echo", echo, &echo_runs },
-    { "/t.Test/Fail", abort_call, NULL },
+    { .path = "/t.Test/Echo", .handler = echo, .arg = &echo_runs },
+    { .path = "/t.Test/Fail", .handler = abort_call },
 };
 
 static const vh__rpc_server_options options = {
-    .methods = methods, .nmethods = VH_ARRAY_LEN(methods), .max_message = 100000, .max_streams = 10
+    .methods = methods, .nmethods = VH_ARRAY_LEN(methods), .max_message = 100000, .max_streams = 10, .idle_ms = 60000
 };
 
 static int pair_init(struct pair *p, vh_error *err)
 {
     int rc = vh__grpc_client_new("test:1", 100000, &p->client, err);
 
-    return rc ? rc : vh__grpc_server_new(&options, &p->server, err);
+    return rc ? rc : vh__grpc_server_new(&options, NULL, NULL, &p->server, err);
 }
 
 static void pair_fini(struct pair *p)

@@ -1,20 +1,14 @@
 /* Client and server over loopback, peers that misbehave on either side, and Python's gRPC as a stranger. */
-#include "testenv.h"
+#include "rpc_fixture.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "auto.h"
 #include "clock.h"
 #include "failalloc.h"
-#include "rpc.h"
 #include "spawn.h"
 
 #define PREFACE  "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -34,64 +28,14 @@ static vh__grpc_status greet(const vh__rpc_request *request, vh__rpc_answer *ans
     return VH_GRPC_OK;
 }
 
-static const vh__rpc_method methods[] = { { "/t.Test/Greet", greet, NULL } };
-
-/* A server that runs on a thread of its own. */
-struct fixture {
-    testenv t;
-    vh__rpc_server *server;
-    pthread_t thread;
-};
-
-static void *serve(void *arg)
-{
-    struct fixture *f = arg;
-    vh_error err = { 0 };
-
-    return vh__rpc_server_run(f->server, &err) ? f : NULL;
-}
+static const vh__rpc_method methods[] = { { .path = "/t.Test/Greet", .handler = greet } };
 
 static void fixture_start(struct fixture *f, vh__rpc_server_options o)
 {
-    vh_error err = { 0 };
-
     testenv_init(&f->t);
     o.methods = methods;
     o.nmethods = VH_ARRAY_LEN(methods);
-    assert_ok(vh__rpc_server_new(&o, &f->server, &err), err);
-    assert_int_equal(pthread_create(&f->thread, NULL, serve, f), 0);
-}
-
-static void fixture_stop(struct fixture *f)
-{
-    void *failed = f;
-
-    vh__rpc_server_stop(f->server);
-    assert_int_equal(pthread_join(f->thread, &failed), 0);
-    assert_null(failed);
-    vh__rpc_server_free(f->server);
-    testenv_fini(&f->t);
-}
-
-static int dial(uint16_t port)
-{
-    struct sockaddr_in at = { .sin_family = AF_INET,
-                              .sin_port = htons(port),
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-    return fd;
-}
-
-static vh__rpc_client *client_of(const struct fixture *f)
-{
-    vh__rpc_client *c = NULL;
-    vh_error err = { 0 };
-
-    assert_ok(vh__rpc_client_new(dial(vh__rpc_server_port(f->server)), "localhost", &c, &err), err);
-    return c;
+    fixture_run(f, &o);
 }
 
 static void assert_greets(vh__rpc_client *c)
@@ -106,24 +50,6 @@ static void assert_greets(vh__rpc_client *c)
     assert_memory_equal(reply.body.data, "hello you", 9);
     assert_true(reply.first_byte_ns > 0 && reply.first_byte_ns <= reply.last_byte_ns);
     vh__rpc_reply_fini(&reply);
-}
-
-/* Waits until the server has closed |fd|; fails after ten seconds. */
-static void assert_closed(int fd)
-{
-    vh__wait w = vh__wait_from(NULL, 10000);
-    char drop[4096];
-    vh_error err = { 0 };
-
-    for (;;) {
-        ssize_t n;
-
-        assert_ok(vh__wait_fd(&w, fd, POLLIN, "close", &err), err);
-        n = recv(fd, drop, sizeof(drop), 0);
-        if (n <= 0)
-            break;
-    }
-    close(fd);
 }
 
 static void calls_on_one_connection_are_answered_in_turn(void **state)
