@@ -393,6 +393,8 @@ int vh__grpc_server_goaway(vh__grpc_server *server, vh_error *err)
     return rc ? vh__h2_error(rc, "HTTP/2 GOAWAY", err) : 0;
 }
 
+static const char late[] = "the deadline passed";
+
 /* When patience with |st| ends: with the call, or with a caller that takes nothing of its answer. */
 static int64_t due_of(const vh__grpc_server *s, const struct stream *st)
 {
@@ -418,7 +420,7 @@ static int expire(vh__grpc_server *s, struct stream *st, int64_t now_ns)
 {
     if (!st->answered && st->expires_ns <= now_ns)
         return break_off(s, st, VH_GRPC_DEADLINE_EXCEEDED,
-                         st->pub.deadline_ns <= now_ns ? "the deadline passed" : "the request took too long to come");
+                         st->pub.deadline_ns <= now_ns ? late : "the request took too long to come");
     st->answered = true;
     vh__h2_body_drop(&st->out);
     tell_gone(s, st, VH_ECANCELED);
@@ -485,10 +487,14 @@ int vh__grpc_stream_finish(vh__grpc_server *server, vh__grpc_stream *stream, vh_
     int rc;
 
     st->told = false;
-    st->status = status;
-    vh__buf_append(&st->message, answer->message.data, answer->message.len);
-    vh__buf_append(&st->details, answer->details.data, answer->details.len);
-    drop_request(server, st);
-    rc = vh__grpc_answer(server, st);
+    if (vh__clock_mono_ns() >= stream->deadline_ns) { /* the handler saw it first */
+        rc = break_off(server, st, VH_GRPC_DEADLINE_EXCEEDED, late);
+    } else {
+        st->status = status;
+        vh__buf_append(&st->message, answer->message.data, answer->message.len);
+        vh__buf_append(&st->details, answer->details.data, answer->details.len);
+        drop_request(server, st);
+        rc = vh__grpc_answer(server, st);
+    }
     return rc ? vh__h2_error(rc, "gRPC answer", err) : 0;
 }
