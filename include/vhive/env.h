@@ -50,6 +50,13 @@ typedef struct vh_progress {
 /** Progress sink. Called on the thread of the blocking call or on a helper thread of it, never after it returned. */
 typedef void (*vh_progress_fn)(const vh_progress *progress, void *arg);
 
+/**
+ * Metrics sink: adds |amount| to the counter or histogram (ns) |name|, or sets the gauge to it; |values| are those of its
+ * labels, in order (docs/metrics.md has them all). Borrowed for the call, which comes from any thread, also several at
+ * once, and must not call back into the library.
+ */
+typedef void (*vh_metrics_fn)(const char *name, const char *const *values, int64_t amount, void *arg);
+
 typedef struct vh_env vh_env;
 
 typedef struct vh_env_options {
@@ -63,6 +70,8 @@ typedef struct vh_env_options {
     vh_log_level log_level; /**< records above it are not made */
     vh_progress_fn progress; /**< NULL: none */
     void *progress_arg;
+    vh_metrics_fn metrics; /**< NULL: nothing is counted */
+    void *metrics_arg;
 } vh_env_options;
 
 #define VH_ENV_OPTIONS_INIT { .size = sizeof(vh_env_options), .log_level = VH_LOG_INFO }
@@ -77,6 +86,9 @@ VH_API VH_MUST_CHECK int vh_env_new(const vh_env_options *opts, vh_env **env, vh
 
 /** Frees |env|; NULL is fine. */
 VH_API void vh_env_free(vh_env *env);
+
+/** Changes which records are made from now on. Any thread. */
+VH_API void vh_env_set_log_level(vh_env *env, vh_log_level level);
 
 /** The directories in force; borrowed, valid for the life of |env|. */
 VH_API const char *vh_env_state_dir(const vh_env *env);

@@ -71,6 +71,8 @@ int vh_env_new(const vh_env_options *opts, vh_env **env, vh_error *err)
     e->log_level = o.log_level;
     e->progress = o.progress;
     e->progress_arg = o.progress_arg;
+    e->metrics = o.metrics;
+    e->metrics_arg = o.metrics_arg;
     rc = set_dir(&e->state_dir, o.state_dir, "/var/lib/vhive", "state", err);
     if (rc == 0)
         rc = set_dir(&e->run_dir, o.run_dir, "/run/vhive", "run", err);
@@ -97,6 +99,11 @@ void vh_env_free(vh_env *env)
     free(env->run_dir);
     free(env->libexec_dir);
     free(env);
+}
+
+void vh_env_set_log_level(vh_env *env, vh_log_level level)
+{
+    env->log_level = level;
 }
 
 const char *vh_env_state_dir(const vh_env *env)

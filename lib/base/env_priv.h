@@ -7,9 +7,11 @@ struct vh_env {
     char *state_dir, *run_dir, *libexec_dir;
     vh_log_fn log;
     void *log_arg;
-    vh_log_level log_level;
+    _Atomic vh_log_level log_level; /* the one thing that changes */
     vh_progress_fn progress;
     void *progress_arg;
+    vh_metrics_fn metrics;
+    void *metrics_arg;
 };
 
 #endif

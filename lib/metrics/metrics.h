@@ -22,10 +22,10 @@
 #include <vhive/error.h>
 
 #include "buf.h"
+#include "metric.h"
 
 #define VH_METRIC_FAMILIES_MAX 64
 #define VH_METRIC_SERIES_MAX   100
-#define VH_METRIC_LABELS_MAX   4
 /** Longest label value that is kept, in bytes; the rest is cut. */
 #define VH_METRIC_VALUE_MAX 96
 
@@ -66,9 +66,10 @@ vh__series *vh__family_series(vh__family *family, const char *const *values);
 /** Counts |amount| as the kind of the family says. Takes no lock, allocates nothing. */
 void vh__series_update(vh__series *series, int64_t amount);
 
-/** The sink that an environment can carry: its type, and the one that counts in the registry |arg|. */
-typedef void (*vh__metrics_fn)(const char *name, const char *const *values, int64_t amount, void *arg);
-/** Updates by name; an undeclared name is ignored, since whoever declared none wants none. */
+/**
+ * The metrics sink of an environment (vh_metrics_fn) that counts in the registry |arg|. An undeclared name is ignored,
+ * since whoever declared none wants none.
+ */
 void vh__metrics_update(const char *name, const char *const *values, int64_t amount, void *arg);
 
 /** Appends all families in Prometheus text format 0.0.4. Out of memory is sticky in |out|. */
