@@ -68,6 +68,7 @@ struct cli_program {
     const char *name;    /* "vhive-ctl" */
     const char *summary; /* one line */
     const cli_command *const *commands; /* NULL-terminated; groups together */
+    const cli_command *bare;            /* what it does when no command is named; NULL: one must be */
     const cli_option *options;          /* of every command; beside CLI_GLOBAL_OPTIONS what it wants */
     const char *examples;
 };
@@ -75,6 +76,7 @@ struct cli_program {
 /** Options of every command of every program, beside --quiet, which does more where results are rows. */
 #define CLI_GLOBAL_OPTIONS                                                                                             \
     { "help", 'h', CLI_FLAG, .help = "show help for what is named" },                                                  \
+    { "version", 0, CLI_FLAG, .help = "print the version" },                                                           \
     { "config", 'c', CLI_TEXT, "FILE", .help = "configuration file, instead of " VH_CONFIG_FILE },                     \
     { "state-dir", 0, CLI_SETTING, "DIR", .key = "state_dir" },                                                        \
     { "run-dir", 0, CLI_SETTING, "DIR", .key = "run_dir" },                                                            \
@@ -120,6 +122,9 @@ bool cli_help(const cli_program *program, FILE *out, const char *topic);
 /** What a setting's value is called behind its option; that of a switch, which may be left out, begins with "[". */
 const char *cli_setting_metavar(const vh_config_key *key);
 
+/** How log records are written, and the least severe of them, as |config| says. */
+cli_log_format cli_log_format_of(const vh_config *config);
+vh_log_level cli_log_level_of(const vh_config *config);
 /** Fills |o| with directories and log level of the configuration and the console's sinks; |o| borrows from |c|. */
 void cli_env_options(cli *c, vh_env_options *o);
 /** Makes the environment of these options, for commands that need no host; the caller owns |*env|. */

@@ -98,10 +98,11 @@ int cli_command_read(cli *c, const cli_command **command, const char **topic, ch
     int rc;
 
     *name = '\0';
-    *command = NULL;
+    *command = c->program->bare;
     rc = read_word(c, name, err);
     if (rc || p->noperands == 0)
         return rc;
+    *command = NULL;
     if (cli_command_is_group(c->program, name)) {
         *topic = name;
         rc = read_word(c, name, err);

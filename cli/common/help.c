@@ -48,10 +48,15 @@ static void put_commands(FILE *out, const cli_program *program, const char *grou
 
 static void help_top(FILE *out, const cli_program *p)
 {
-    fprintf(out, "%s: %s\n\nUsage: %s [OPTION]... COMMAND [OPTION]... [OPERAND]...\n\nCommands:\n", p->name, p->summary,
-            p->name);
+    fprintf(out, "%s: %s\n\nUsage: ", p->name, p->summary);
+    if (p->bare)
+        fprintf(out, "%s [OPTION]...\n       ", p->name);
+    fprintf(out, "%s [OPTION]... COMMAND [OPTION]... [OPERAND]...\n", p->name);
+    if (p->bare)
+        fprintf(out, "\n%s", p->bare->details);
+    fputs("\nCommands:\n", out);
     put_commands(out, p, "");
-    put_options(out, "Options of every command", p->options);
+    put_options(out, p->bare ? "Options" : "Options of every command", p->options);
     fprintf(out,
             "\nEvery setting is an option too: %s help config lists them with their VHIVE_ variables.\n"
             "\nExamples:\n%s\nExit codes:\n",

@@ -123,8 +123,14 @@ static void page_program(FILE *out, const cli_program *p)
     put(out, p->name);
     fputs(" \\- ", out);
     put(out, p->summary);
-    fprintf(out, "\n.SH SYNOPSIS\n.B %s\n[\\fIOPTION\\fR]... \\fICOMMAND\\fR [\\fIOPTION\\fR]... [\\fIOPERAND\\fR]...\n",
-            p->name);
+    fputs("\n.SH SYNOPSIS\n", out);
+    if (p->bare)
+        fprintf(out, ".B %s\n[\\fIOPTION\\fR]...\n.br\n", p->name);
+    fprintf(out, ".B %s\n[\\fIOPTION\\fR]... \\fICOMMAND\\fR [\\fIOPTION\\fR]... [\\fIOPERAND\\fR]...\n", p->name);
+    if (p->bare) {
+        fputs(".SH DESCRIPTION\n", out);
+        put_prose(out, p->bare->details);
+    }
     fputs(".SH OPTIONS\nOf every command. Each setting of\n.BR vhive.yaml (5)\nis an option as well.\n", out);
     put_options(out, p->options);
     fputs(".SH COMMANDS\n", out);
@@ -134,7 +140,7 @@ static void page_program(FILE *out, const cli_program *p)
     put_exit_codes(out);
     fputs(".SH FILES\n.TP\n" VH_CONFIG_FILE "\nsettings; see\n.BR vhive.yaml (5)\n.SH EXAMPLES\n", out);
     put_verbatim(out, p->examples);
-    fputs(".SH SEE ALSO\n.BR vhive-ctl (1),\n.BR vhive-bench (1),\n.BR vhive.yaml (5),\n.BR libvhive (3)\n", out);
+    fputs(".SH SEE ALSO\n.BR vhived (1),\n.BR vhive-ctl (1),\n.BR vhive-bench (1),\n.BR vhive.yaml (5),\n.BR libvhive (3)\n", out);
 }
 
 static void put_setting(FILE *out, const vh_config_key *key)

@@ -71,17 +71,12 @@ static int check_operands(const cli *c, const cli_command *command, vh_error *er
 int cli_config_load(cli *c, vh_error *err)
 {
     int rc = vh_config_load_file(c->config, cli_parser_value(&c->args, "config"), err);
-    const char *format;
 
     if (rc == 0)
         rc = vh_config_load_env(c->config, NULL, err);
-    if (rc)
-        return rc;
-    format = vh_config_str(c->config, "log.format");
-    c->console.format = strcmp(format, "json") == 0     ? CLI_LOG_JSON
-                        : strcmp(format, "logfmt") == 0 ? CLI_LOG_LOGFMT
-                                                        : CLI_LOG_TEXT;
-    return 0;
+    if (rc == 0)
+        c->console.format = cli_log_format_of(c->config);
+    return rc;
 }
 
 /* Calls the command; negative codes come with their message. */
@@ -164,6 +159,8 @@ static int dispatch(cli *c, vh_error *err)
         cli_help(c->program, stdout, topic);
         return CLI_EXIT_OK;
     }
+    if (cli_parser_value(&c->args, "version"))
+        return cli_cmd_version.run(c, err);
     if (rc == 0 && !command)
         rc = vh_error_set(err, VH_EINVALID, "%s%scommand is missing; '%s%s%s --help' lists them", topic,
                           *topic ? ": " : "", c->program->name, *topic ? " " : "", topic);

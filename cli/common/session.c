@@ -3,9 +3,26 @@
 
 #include <string.h>
 
+cli_log_format cli_log_format_of(const vh_config *config)
+{
+    const char *format = vh_config_str(config, "log.format");
+
+    return strcmp(format, "json") == 0 ? CLI_LOG_JSON : strcmp(format, "logfmt") == 0 ? CLI_LOG_LOGFMT : CLI_LOG_TEXT;
+}
+
+vh_log_level cli_log_level_of(const vh_config *config)
+{
+    const char *name = vh_config_str(config, "log.level");
+    int level = VH_LOG_ERROR;
+
+    while (level < VH_LOG_DEBUG && strcmp(vh_log_level_name((vh_log_level)level), name) != 0)
+        level++;
+    return (vh_log_level)level;
+}
+
 void cli_env_options(cli *c, vh_env_options *o)
 {
-    const char *level = vh_config_str(c->config, "log.level"), *libexec = vh_config_str(c->config, "libexec_dir");
+    const char *libexec = vh_config_str(c->config, "libexec_dir");
 
     *o = (vh_env_options)VH_ENV_OPTIONS_INIT;
     o->state_dir = vh_config_str(c->config, "state_dir");
@@ -15,9 +32,7 @@ void cli_env_options(cli *c, vh_env_options *o)
     o->log_arg = &c->console;
     o->progress = c->quiet ? NULL : cli_console_progress;
     o->progress_arg = &c->console;
-    for (int l = VH_LOG_ERROR; l <= VH_LOG_DEBUG; l++)
-        if (strcmp(vh_log_level_name((vh_log_level)l), level) == 0)
-            o->log_level = (vh_log_level)l;
+    o->log_level = cli_log_level_of(c->config);
     if (c->quiet && o->log_level > VH_LOG_WARN)
         o->log_level = VH_LOG_WARN;
 }
