@@ -60,23 +60,23 @@ const vh_config_key vh__config_keys[VH_CONFIG_KEYS] = {
     { "image.downloads", VH_CONFIG_UINT, "3", 1, 16, NULL, "layers that are downloaded at once" },
 
     { "daemon.control_sock", VH_CONFIG_STRING, "", 0, 0, NULL,
-      "Unix socket of vhived's control API, or none: then it serves no functions; empty: vhived.sock below run_dir" },
+      "Unix socket of vhived's control API, or none: then no functions are served; empty: vhived.sock in run_dir" },
     { "daemon.http", VH_CONFIG_STRING, "", 0, 0, NULL,
       "where vhived answers /metrics, /healthz and /readyz: unix:/PATH, a loopback HOST:PORT, or none; empty: "
-      "unix:vhived.http.sock below run_dir" },
+      "vhived.http.sock in run_dir" },
     { "daemon.socket_group", VH_CONFIG_STRING, "vhive", 0, 0, NULL, "group that may use vhived's sockets" },
 
     { "budget.memory", VH_CONFIG_BYTES, "0", 0, 64 * 1024 * GIB, NULL,
       "guest memory of all instances together; 0: three quarters of the machine's" },
-    { "budget.instances", VH_CONFIG_UINT, "0", 0, 100000, NULL, "instances at once; 0: as many as memory allows" },
-    { "budget.starts", VH_CONFIG_UINT, "0", 0, 1024, NULL, "instances that are started at once; 0: one per processor" },
+    { "budget.instances", VH_CONFIG_UINT, "256", 1, 100000, NULL, "instances of all functions at once" },
+    { "budget.starts", VH_CONFIG_UINT, "0", 0, 1024, NULL,
+      "instances that are started at once; 0: two for each processor, at least 4" },
     { "budget.queue", VH_CONFIG_UINT, "1024", 1, 1000000, NULL,
       "connections and calls that wait for an instance of one function; more are refused" },
+    { "budget.queue_all", VH_CONFIG_UINT, "8192", 1, 1000000, NULL, "those that wait for any function" },
 
     { "activation.port_first", VH_CONFIG_UINT, "29000", 1, 65535, NULL, "first port that functions' addresses get" },
     { "activation.port_last", VH_CONFIG_UINT, "29999", 1, 65535, NULL, "last port that functions' addresses get" },
-    { "activation.connections", VH_CONFIG_UINT, "20000", 1, 1000000, NULL,
-      "connections to all functions at once; further ones are closed" },
 
     { "cri.sock", VH_CONFIG_STRING, "/etc/vhive-cri/vhive-cri.sock", 0, 0, NULL,
       "Unix socket of vhived's CRI endpoint, or none" },

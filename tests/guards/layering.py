@@ -49,7 +49,8 @@ class Layering:
         homes = self.homes.get(header, [])
         if layer == "lib" and folder in homes:
             return None
-        if public and (self.root / "cli/common" / header).is_file():
+        common = public or "cli" in self.allowed(layer, folder)  # its module
+        if common and (self.root / "cli/common" / header).is_file():
             return None
         if header.endswith("_priv.h"):
             return f"private to {'/'.join(homes) or 'another folder'}"
