@@ -31,7 +31,8 @@ def diagram(graph, programs):
     lines = ["```mermaid", "flowchart TD"]
     for name in reversed(graph):
         lines += [f"    {name} --> {dep}" for dep in direct(graph, name)] or [f"    {name}"]
-    for name, deps in programs.items():
+    for name, links in programs.items():
+        deps = [dep for dep in links if dep in graph]  # what commands share stands below cli/ itself
         node = f"cli_{name}"  # a program may have a module's name
         whole = {**graph, node: deps}
         lines += [f'    {node}(["cli/{name}"]) --> {dep}' for dep in direct(whole, node)]
