@@ -17,6 +17,7 @@ static const struct part {
     { "sockets", vhived_sockets_open, vhived_sockets_close },
     { "monitoring", vhived_monitor_start, vhived_monitor_stop },
     { "functions", vhived_machine_start, vhived_machine_stop },
+    { "control API", vhived_control_start, vhived_control_stop },
 };
 
 static void stop_parts(vhived *d, size_t n)

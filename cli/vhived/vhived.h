@@ -18,6 +18,7 @@
 #include "http_server.h"
 #include "log.h"
 #include "metrics.h"
+#include "rpc.h"
 
 /** The listening sockets, which systemd may have made; in the order of vhived_socket_names. */
 enum { VHIVED_CONTROL = 0, VHIVED_CRI, VHIVED_HTTP, VHIVED_SOCKETS };
@@ -60,6 +61,8 @@ typedef struct vhived {
     vh__http_server *http;
     vhived_server http_server;
     vh_host *host;
+    vh__rpc_server *control_rpc;
+    vhived_server control_server;
 } vhived;
 
 /** Serves until a signal or a failure ends it; then all is released. The command of the program. */
@@ -93,6 +96,10 @@ void vhived_process_text(const vhived *d, vh__buf *out);
 /** The host: what functions need. */
 VH_MUST_CHECK int vhived_machine_start(vhived *d, vh_error *err);
 void vhived_machine_stop(vhived *d);
+
+/** The control API, behind the host. */
+VH_MUST_CHECK int vhived_control_start(vhived *d, vh_error *err);
+void vhived_control_stop(vhived *d);
 
 /** Takes what systemd tells in the environment, and removes it from there, since it is not for our children. */
 VH_MUST_CHECK int vhived_notify_init(vhived_notify *n, vh_error *err);
