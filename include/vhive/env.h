@@ -110,6 +110,8 @@ typedef struct vh_call {
     size_t size;         /**< sizeof(vh_call) */
     uint32_t timeout_ms; /**< from now; 0: the call's default */
     vh_cancel *cancel;   /**< borrowed; NULL: none */
+    vh_progress_fn progress; /**< gets this call's progress instead of the environment's sink; NULL: that one */
+    void *progress_arg;
 } vh_call;
 
 #define VH_CALL_INIT { .size = sizeof(vh_call) }

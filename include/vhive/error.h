@@ -30,7 +30,8 @@ extern "C" {
     X(VH_EVMM, -5012, "virtual machine monitor failed")                                                                \
     X(VH_EGUEST, -5013, "guest or function failed")                                                                    \
     X(VH_EREMOTE, -5014, "remote end answered with an error")                                                          \
-    X(VH_EIMAGE, -5015, "image cannot be used")
+    X(VH_EIMAGE, -5015, "image cannot be used")                                                                        \
+    X(VH_ENODAEMON, -5016, "no daemon answers")
 
 enum {
 #define VH_ERROR_ENUM(name, value, text) name = value,

@@ -32,9 +32,13 @@ void vh__log_write(const vh_env *env, vh_log_level level, const char *module, co
              env->log_arg);
 }
 
-void vh__progress(const vh_env *env, const char *what, const char *detail, uint64_t done, uint64_t total)
+void vh__progress(const vh_env *env, const vh__wait *w, const char *what, const char *detail, uint64_t done,
+                  uint64_t total)
 {
-    if (env->progress)
-        env->progress(&(vh_progress){ .what = what, .detail = detail, .done = done, .total = total },
-                      env->progress_arg);
+    vh_progress progress = { .what = what, .detail = detail, .done = done, .total = total };
+
+    if (w && w->progress)
+        w->progress(&progress, w->progress_arg);
+    else if (env->progress)
+        env->progress(&progress, env->progress_arg);
 }

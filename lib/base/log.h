@@ -4,12 +4,15 @@
 
 #include <vhive/env.h>
 
+#include "wait.h"
+
 bool vh__log_enabled(const vh_env *env, vh_log_level level);
 /** Makes one record; |vm| may be NULL. Messages longer than 1 KiB are cut. Any thread. */
 void vh__log_write(const vh_env *env, vh_log_level level, const char *module, const char *vm, const char *fmt, ...)
     VH_PRINTF(5, 6);
-/** Reports progress to the environment's sink, if there is one. */
-void vh__progress(const vh_env *env, const char *what, const char *detail, uint64_t done, uint64_t total);
+/** Reports progress of the call that |w| (NULL: none) bounds: to its own sink, else the environment's, if there is one. */
+void vh__progress(const vh_env *env, const vh__wait *w, const char *what, const char *detail, uint64_t done,
+                  uint64_t total);
 
 #define vh__log(env, level, module, vm, ...)                                                                           \
     do {                                                                                                               \

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -60,17 +61,32 @@ int vh__cancel_fd(const vh_cancel *cancel)
 
 vh__wait vh__wait_from(const vh_call *call, uint32_t default_ms)
 {
-    uint32_t ms = call && call->timeout_ms ? call->timeout_ms : default_ms;
+    vh_call c = VH_CALL_INIT;
 
-    return (vh__wait){ .deadline_ns = vh__clock_mono_ns() + ms * VH_NS_PER_MS,
-                       .cancel = call ? call->cancel : NULL };
+    if (call) /* that of an older program is shorter */
+        memcpy(&c, call, VH_MIN(call->size, sizeof(c)));
+    return (vh__wait){ .deadline_ns = vh__clock_mono_ns() + (c.timeout_ms ? c.timeout_ms : default_ms) * VH_NS_PER_MS,
+                       .cancel = c.cancel,
+                       .progress = c.progress,
+                       .progress_arg = c.progress_arg };
 }
 
 vh__wait vh__wait_within(const vh__wait *w, uint32_t ms)
 {
     int64_t at = vh__clock_mono_ns() + ms * VH_NS_PER_MS;
+    vh__wait within = *w;
 
-    return (vh__wait){ .deadline_ns = VH_MIN(at, w->deadline_ns), .cancel = w->cancel };
+    within.deadline_ns = VH_MIN(at, w->deadline_ns);
+    return within;
+}
+
+vh_call vh__wait_call(const vh__wait *w)
+{
+    return (vh_call){ .size = sizeof(vh_call),
+                      .timeout_ms = (uint32_t)VH_MAX(1, vh__wait_left_ms(w)),
+                      .cancel = w->cancel,
+                      .progress = w->progress,
+                      .progress_arg = w->progress_arg };
 }
 
 int vh__wait_left_ms(const vh__wait *w)

@@ -1,7 +1,7 @@
 /*
- * vh__wait: the bounds of a blocking call inside the library, an absolute deadline and a cancel token. Public calls
- * take a vh_call and turn it into one with vh__wait_from(); everything below passes the same `const vh__wait *` on,
- * so a deadline covers the whole flow and not each step anew.
+ * vh__wait: the bounds of a blocking call inside the library, an absolute deadline and a cancel token, and where its
+ * progress goes. Public calls take a vh_call and turn it into one with vh__wait_from(); everything below passes the
+ * same `const vh__wait *` on, so a deadline covers the whole flow and not each step anew.
  */
 #ifndef VH_BASE_WAIT_H
 #define VH_BASE_WAIT_H
@@ -12,10 +12,15 @@
 typedef struct vh__wait {
     int64_t deadline_ns; /* CLOCK_MONOTONIC */
     vh_cancel *cancel;   /* borrowed, NULL: none */
+    vh_progress_fn progress; /* the call's own sink, NULL: that of the environment (vh__progress()) */
+    void *progress_arg;
 } vh__wait;
 
 /** Bounds from |call| (may be NULL), with |default_ms| where it names no time. */
 vh__wait vh__wait_from(const vh_call *call, uint32_t default_ms);
+
+/** What is left of |w| as bounds of a public call; 1 ms at least, since 0 would be that call's default. */
+vh_call vh__wait_call(const vh__wait *w);
 
 /** |w| with its deadline not later than |ms| from now. */
 vh__wait vh__wait_within(const vh__wait *w, uint32_t ms);

@@ -96,7 +96,7 @@ int vh__apt_download(vh__guest *g, const char *to, const vh__wait *w, char **deb
 
     if (rc)
         return vh_error_wrap(err, rc, "apt finds no package %s (`apt-get update` renews its lists)", g->package);
-    vh__progress(g->env, "kernel", package, 0, 0);
+    vh__progress(g->env, w, "kernel", package, 0, 0);
     rc = vh__run_program(argv, to, w, OUTPUT_MAX, &out, err);
     return rc ? rc : find_file(to, deb, err);
 }

@@ -65,7 +65,7 @@ static void report(vh__fetch *f)
 
     (void)snprintf(detail, sizeof(detail), "%zu of %zu layers", f->fetched, f->job.n);
     f->reported = f->done;
-    vh__progress(f->job.env, "pull", detail, (uint64_t)f->done, (uint64_t)f->total);
+    vh__progress(f->job.env, &f->wait, "pull", detail, (uint64_t)f->done, (uint64_t)f->total);
 }
 
 static void on_moved(void *arg, int64_t bytes)
@@ -188,7 +188,8 @@ static int set_up(vh__fetch *f, const vh__wait *w, vh_error *err)
         rc = vh_cancel_new(&f->cancel, err);
     if (rc)
         return rc;
-    f->wait = (vh__wait){ .deadline_ns = w->deadline_ns, .cancel = f->cancel };
+    f->wait = *w;
+    f->wait.cancel = f->cancel;
     f->news = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (f->news < 0)
         return vh_error_set(err, -errno, "eventfd");

@@ -20,6 +20,7 @@ typedef struct make {
     const vh_images *images;
     vh__source *source;
     vh__fetch *fetch; /* NULL: the blobs are on this machine */
+    const vh__wait *wait;
     vh__image_docs docs;
     vh_image_info info;
 } make;
@@ -69,7 +70,7 @@ static void report(void *arg, uint64_t done, uint64_t total)
     make *m = arg;
 
     if (!m->fetch || vh__fetch_done(m->fetch))
-        vh__progress(m->images->env, "convert", NULL, done, total);
+        vh__progress(m->images->env, m->wait, "convert", NULL, done, total);
 }
 
 /* Of the compressed layers. */
@@ -197,6 +198,7 @@ int vh__image_make(const vh_images *images, vh__source *source, const vh__oci_de
         return vh_error_set(err, -ENOMEM, "image %s", manifest->digest);
     m->images = images;
     m->source = source;
+    m->wait = w;
     rc = make_image(m, manifest, w, err);
     vh__image_docs_fini(&m->docs);
     return rc;

@@ -24,7 +24,7 @@ static int step_hello(void *ctx, const vh__wait *w, vh_error *err)
     vh_error first = { 0 };
     int rc;
 
-    vh__progress(vm->vms->o.env, "guest-boot", vm->image, 0, 0);
+    vh__progress(vm->vms->o.env, w, "guest-boot", vm->image, 0, 0);
     rc = await_hello(vm, w, &first);
 
     if (rc == VH_ETIMEDOUT && vh__wait_left_ms(w) > 0 && vm->client.sock >= 0) {
@@ -48,7 +48,7 @@ static int step_function(void *ctx, const vh__wait *w, vh_error *err)
     vh_auto_buf vh__buf frame = { 0 };
     int rc = vh__message_start(vm, &frame, err);
 
-    vh__progress(vm->vms->o.env, "function-start", vm->image, 0, 0);
+    vh__progress(vm->vms->o.env, w, "function-start", vm->image, 0, 0);
     if (rc == 0)
         rc = vh__client_call(&vm->client, &soon, vh__vm_with_facts(vm, vh__client_request("start")), NULL, 0, &frame,
                              NULL, err);

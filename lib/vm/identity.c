@@ -174,8 +174,7 @@ int vh__spec_machine(vh_vm *vm, const vh__wait *w, vh_error *err)
 static int open_image(vh_vm *vm, const vh__wait *w, vh_error *err)
 {
     struct spec *s = &vm->spec;
-    vh_call call = { .size = sizeof(call), .timeout_ms = (uint32_t)VH_MAX(1, vh__wait_left_ms(w)),
-                     .cancel = w->cancel };
+    vh_call call = vh__wait_call(w);
     int rc = vh_image_open(vm->vms->o.images, vm->o.image_digest ? vm->o.image_digest : vm->image, &call, &s->image,
                            err);
 

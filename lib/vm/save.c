@@ -52,7 +52,7 @@ static int save_state(void *ctx, const vh__wait *w, vh_error *err)
     vh__shim_fd fd = { "vmstate", vh__snapshot_draft_vmstate_fd(s->draft) };
     int rc;
 
-    vh__progress(s->vm->vms->o.env, "snapshot", s->vm->image, 0, 0);
+    vh__progress(s->vm->vms->o.env, w, "snapshot", s->vm->image, 0, 0);
     rc = vh__client_call(&s->vm->client, w, save_request(s), &fd, 1, NULL, &answer, err);
     if (rc)
         return vh__snapshot_draft_explain(s->draft, rc, err);
