@@ -39,6 +39,12 @@ typedef struct vh_invoke_request vh_invoke_request;
  * VH_ENOTFOUND or another -errno for the file, VH_ELIMIT, -ENOMEM.
  */
 VH_API VH_MUST_CHECK int vh_invoke_parse(const char *spec, vh_invoke_request **request, vh_error *err);
+/**
+ * As vh_invoke_parse(), for a |spec| from elsewhere: no file is read for it, and "@FILE" is VH_EINVALID. |data| (|n|
+ * bytes, copied; NULL: none) takes the place of the body that |spec| names; a GET becomes a POST by it.
+ */
+VH_API VH_MUST_CHECK int vh_invoke_parse_data(const char *spec, const void *data, size_t n, vh_invoke_request **request,
+                                              vh_error *err);
 /** Frees |request|; NULL is fine. */
 VH_API void vh_invoke_request_free(vh_invoke_request *request);
 

@@ -31,9 +31,22 @@ static int copy(const char *from, size_t n, char **to, vh_error *err)
     return *to ? 0 : vh_error_set(err, -ENOMEM, "invocation");
 }
 
-/* Text as it stands, or the content of the file that "@" names. */
-static int read_body(const char *text, vh__buf *out, vh_error *err)
+/* Where bodies come from beside the text itself. */
+struct source {
+    bool files;       /* "@FILE" is read */
+    const void *data; /* NULL, or |n| bytes that replace the text */
+    size_t n;
+};
+
+/* Text as it stands, or the content of the file that "@" names, or what replaces both. */
+static int read_body(const struct source *from, const char *text, vh__buf *out, vh_error *err)
 {
+    if (from->data) {
+        vh__buf_append(out, from->data, from->n);
+        return vh__buf_check(out, "invocation", err);
+    }
+    if (text[0] == '@' && !from->files)
+        return vh_error_set(err, VH_EINVALID, "'%.64s': files are not read here; give what is in it as data", text);
     if (text[0] == '@') {
         int rc = vh__file_read(text + 1, BODY_MAX, out, err);
 
@@ -66,14 +79,23 @@ static int take_path(vh_invoke_request *q, const char *path, size_t n, vh_error 
     return copy(path, n, &q->path, err);
 }
 
-static int parse_http(vh_invoke_request *q, const char *spec, vh_error *err)
+/* A body there is, be it empty: from |text|, NULL if it names none. */
+static int take_body(vh_invoke_request *q, const struct source *from, const char *text, vh_error *err)
+{
+    q->has_body = text || from->data;
+    return q->has_body ? read_body(from, text, &q->body, err) : 0;
+}
+
+static int parse_http(vh_invoke_request *q, const struct source *from, const char *spec, vh_error *err)
 {
     size_t verb = strcspn(spec, ":"), path;
     int rc;
 
     if (spec[0] == '/') {
-        rc = take_verb(q, "GET", 3, err);
-        return rc ? rc : take_path(q, spec, strlen(spec), err);
+        rc = from->data ? take_verb(q, "POST", 4, err) : take_verb(q, "GET", 3, err);
+        if (rc == 0)
+            rc = take_path(q, spec, strlen(spec), err);
+        return rc ? rc : take_body(q, from, NULL, err);
     }
     if (!spec[verb])
         return vh_error_set(err, VH_EINVALID, "'http:%.64s' names no path; write " HTTP_EXAMPLES, spec);
@@ -83,17 +105,14 @@ static int parse_http(vh_invoke_request *q, const char *spec, vh_error *err)
     spec += verb + 1;
     path = strcspn(spec, ":");
     rc = take_path(q, spec, path, err);
-    if (rc || !spec[path])
-        return rc;
-    q->has_body = true;
-    return read_body(spec + path + 1, &q->body, err);
+    return rc ? rc : take_body(q, from, spec[path] ? spec + path + 1 : NULL, err);
 }
 
-static int encode(vh_invoke_request *q, const char *text, vh_error *err)
+static int encode(vh_invoke_request *q, const struct source *from, const char *text, vh_error *err)
 {
     vh_auto_buf vh__buf body = { 0 };
     vh_auto_json cJSON *json = NULL;
-    int rc = read_body(text, &body, err);
+    int rc = read_body(from, text, &body, err);
 
     if (!rc)
         rc = vh__json_parse(body.data, body.len, q->grpc->name, &json, err);
@@ -103,7 +122,7 @@ static int encode(vh_invoke_request *q, const char *text, vh_error *err)
     return rc ? rc : q->grpc->encode(json, &q->body, err);
 }
 
-static int parse_grpc(vh_invoke_request *q, const char *spec, vh_error *err)
+static int parse_grpc(vh_invoke_request *q, const struct source *from, const char *spec, vh_error *err)
 {
     vh_auto_free char *name = NULL;
     size_t n = strcspn(spec, ":");
@@ -115,7 +134,7 @@ static int parse_grpc(vh_invoke_request *q, const char *spec, vh_error *err)
     if (!rc)
         rc = vh__invoke_method_find(name, &q->grpc, err);
     if (!rc)
-        rc = encode(q, spec + n + 1, err);
+        rc = encode(q, from, spec + n + 1, err);
     if (rc)
         return rc;
     q->path = malloc(n + 2);
@@ -126,7 +145,7 @@ static int parse_grpc(vh_invoke_request *q, const char *spec, vh_error *err)
     return 0;
 }
 
-int vh_invoke_parse(const char *spec, vh_invoke_request **request, vh_error *err)
+static int parse(const char *spec, const struct source *from, vh_invoke_request **request, vh_error *err)
 {
     vh_invoke_request *q = calloc(1, sizeof(*q));
     int rc;
@@ -134,9 +153,9 @@ int vh_invoke_parse(const char *spec, vh_invoke_request **request, vh_error *err
     if (!q)
         return vh_error_set(err, -ENOMEM, "invocation");
     if (strncmp(spec, "http:", 5) == 0)
-        rc = parse_http(q, spec + 5, err);
+        rc = parse_http(q, from, spec + 5, err);
     else if (strncmp(spec, "grpc:", 5) == 0)
-        rc = parse_grpc(q, spec + 5, err);
+        rc = parse_grpc(q, from, spec + 5, err);
     else
         rc = vh_error_set(err, VH_EINVALID,
                           "invocation '%.64s' is neither http: nor grpc:; write " HTTP_EXAMPLES " or " GRPC_EXAMPLE,
@@ -147,4 +166,14 @@ int vh_invoke_parse(const char *spec, vh_invoke_request **request, vh_error *err
     }
     *request = q;
     return 0;
+}
+
+int vh_invoke_parse(const char *spec, vh_invoke_request **request, vh_error *err)
+{
+    return parse(spec, &(struct source){ .files = true }, request, err);
+}
+
+int vh_invoke_parse_data(const char *spec, const void *data, size_t n, vh_invoke_request **request, vh_error *err)
+{
+    return parse(spec, &(struct source){ .data = data, .n = n }, request, err);
 }
