@@ -15,6 +15,7 @@
 #include <vhive/host.h>
 
 #include "cli.h"
+#include "control.h"
 #include "http_server.h"
 #include "log.h"
 #include "metrics.h"
@@ -61,6 +62,7 @@ typedef struct vhived {
     vh__http_server *http;
     vhived_server http_server;
     vh_host *host;
+    vh__control *control;
     vh__rpc_server *control_rpc;
     vhived_server control_server;
 } vhived;
