@@ -47,25 +47,45 @@ static int session_new(bool server, const nghttp2_session_callbacks *cbs, void *
     return rc;
 }
 
-int vh__h2_session(bool server, const nghttp2_session_callbacks *cbs, void *arg, uint32_t max_streams,
-                   nghttp2_session **session, vh_error *err)
+/* Where the limits name no windows they are HTTP/2's own. */
+static int settle(nghttp2_session *session, bool server, const vh__h2_limits *limits)
 {
     const nghttp2_settings_entry settings[] = {
-        { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, VH_H2_HEADER_LIST },
-        { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, max_streams },
+        { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits->header_list },
+        { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits->max_streams },
+        { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits->window ? limits->window : NGHTTP2_INITIAL_WINDOW_SIZE },
         { NGHTTP2_SETTINGS_ENABLE_PUSH, 0 }, /* only a client may say so */
     };
+    int rc = nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, settings,
+                                     VH_ARRAY_LEN(settings) - (server ? 1 : 0));
+
+    if (!rc && limits->connection_window)
+        rc = nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0, (int32_t)limits->connection_window);
+    return rc;
+}
+
+int vh__h2_relay_session(bool server, const nghttp2_session_callbacks *cbs, void *arg, const vh__h2_limits *limits,
+                         nghttp2_session **session, vh_error *err)
+{
     nghttp2_session *s = NULL;
     int rc = session_new(server, cbs, arg, &s);
 
     if (!rc)
-        rc = nghttp2_submit_settings(s, NGHTTP2_FLAG_NONE, settings, VH_ARRAY_LEN(settings) - (server ? 1 : 0));
+        rc = settle(s, server, limits);
     if (rc) {
         nghttp2_session_del(s);
         return vh__h2_error(rc, "HTTP/2 session", err);
     }
     *session = s;
     return 0;
+}
+
+int vh__h2_session(bool server, const nghttp2_session_callbacks *cbs, void *arg, uint32_t max_streams,
+                   nghttp2_session **session, vh_error *err)
+{
+    const vh__h2_limits limits = { .max_streams = max_streams, .header_list = VH_H2_HEADER_LIST };
+
+    return vh__h2_relay_session(server, cbs, arg, &limits, session, err);
 }
 
 int vh__h2_error(int rc, const char *what, vh_error *err)

@@ -26,6 +26,18 @@
 VH_MUST_CHECK int vh__h2_session(bool server, const nghttp2_session_callbacks *cbs, void *arg, uint32_t max_streams,
                                  nghttp2_session **session, vh_error *err);
 
+/** What bounds a session that relays (grpc_proxy.h). */
+typedef struct vh__h2_limits {
+    uint32_t max_streams;       /* what the peer may open: 0 for a client */
+    uint32_t header_list;       /* bytes of a header list, announced only: the owner enforces it */
+    uint32_t window;            /* bytes that the peer may send on a stream before they are consumed */
+    uint32_t connection_window; /* and on all streams together */
+} vh__h2_limits;
+
+/** As vh__h2_session(), with limits of the owner's choice. */
+VH_MUST_CHECK int vh__h2_relay_session(bool server, const nghttp2_session_callbacks *cbs, void *arg,
+                                       const vh__h2_limits *limits, nghttp2_session **session, vh_error *err);
+
 /** Hands |n| bytes of the peer to |session|. VH_EPROTOCOL when it is over, -ENOMEM. */
 VH_MUST_CHECK int vh__h2_recv(nghttp2_session *session, const void *bytes, size_t n, vh_error *err);
 
