@@ -1,0 +1,169 @@
+#include "cri.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "auto.h"
+#include "listen.h"
+#include "log.h"
+#include "path.h"
+#include "rpc_proxy.h"
+
+struct vh__cri {
+    const vh_env *env;
+    char *path; /* of the socket that was made; NULL: it was inherited */
+    vh__rpc_proxy *proxy;
+    vh__family *calls, *seconds;
+    vh__series *open;
+    int64_t nopen;
+    pthread_t thread;
+    bool running;
+};
+
+static const vh__metric_desc calls_desc = {
+    "vhive_cri_calls_total", "CRI calls that ended, by method and gRPC status.", VH_COUNTER, { "method", "code" }
+};
+static const vh__metric_desc seconds_desc = {
+    "vhive_cri_call_seconds", "How long CRI calls took.", VH_HISTOGRAM, { "method" }
+};
+static const vh__metric_desc open_desc = {
+    "vhive_cri_open_calls", "CRI calls under way.", VH_GAUGE, { NULL }
+};
+
+static int declare(vh__cri *cri, vh__metrics *m, vh_error *err)
+{
+    vh__family *open;
+    int rc = vh__metrics_declare(m, &calls_desc, &cri->calls, err);
+
+    if (!rc)
+        rc = vh__metrics_declare(m, &seconds_desc, &cri->seconds, err);
+    if (!rc)
+        rc = vh__metrics_declare(m, &open_desc, &open, err);
+    if (!rc)
+        cri->open = vh__family_series(open, NULL);
+    return rc;
+}
+
+/* Clients choose names of methods; only those that containerd knows become series of their own. */
+static const char *method_label(const vh__grpc_proxied *call)
+{
+    const char *slash = strrchr(call->path, '/');
+
+    if (!call->answered || call->status == VH_GRPC_UNIMPLEMENTED || !slash)
+        return "other";
+    return slash + 1;
+}
+
+/* On the loop's thread. */
+static void on_call(const vh__grpc_proxied *ended, void *arg)
+{
+    vh__cri *cri = arg;
+    const char *labels[2];
+
+    cri->nopen += ended ? -1 : 1;
+    vh__series_update(cri->open, cri->nopen);
+    if (!ended)
+        return;
+    labels[0] = method_label(ended);
+    labels[1] = vh__grpc_status_name(ended->status);
+    vh__series_update(vh__family_series(cri->calls, labels), 1);
+    vh__series_update(vh__family_series(cri->seconds, labels), ended->took_ns);
+}
+
+static int make_socket(vh__cri *cri, const char *path, gid_t gid, int *fd, vh_error *err)
+{
+    vh_auto_free char *copy = strdup(path), *kept = strdup(path);
+    int rc;
+
+    if (!copy || !kept)
+        return vh_error_set(err, -ENOMEM, "CRI socket");
+    rc = vh__path_mkdirs(dirname(copy), 0755, err);
+    if (!rc)
+        rc = vh__listen_unix(path, 0660, gid, fd, err);
+    if (!rc)
+        cri->path = vh_steal_ptr(kept);
+    return rc;
+}
+
+static int make_proxy(vh__cri *cri, const vh__cri_options *opts, vh_error *err)
+{
+    vh__rpc_proxy_options o = {
+        .listen_fd = opts->listen_fd,
+        .backend = opts->containerd ? opts->containerd : VH_CRI_CONTAINERD,
+        .max_message = opts->max_message ? opts->max_message : VH_CRI_MESSAGE_MAX,
+        .grace_ms = opts->grace_ms,
+        .call = opts->metrics ? on_call : NULL,
+        .arg = cri,
+    };
+    int rc = 0;
+
+    if (o.listen_fd <= 0)
+        rc = make_socket(cri, opts->path ? opts->path : VH_CRI_SOCKET, opts->gid, &o.listen_fd, err);
+    return rc ? rc : vh__rpc_proxy_new(&o, &cri->proxy, err);
+}
+
+static void *serve(void *arg)
+{
+    vh__cri *cri = arg;
+    vh_error err = { 0 };
+
+    if (vh__rpc_proxy_run(cri->proxy, &err))
+        vh__log(cri->env, VH_LOG_ERROR, "cri", NULL, "the CRI socket is served no longer: %s", err.msg);
+    return NULL;
+}
+
+static int start(vh__cri *cri, const vh__cri_options *opts, vh_error *err)
+{
+    int rc = opts->metrics ? declare(cri, opts->metrics, err) : 0;
+
+    if (!rc)
+        rc = make_proxy(cri, opts, err);
+    if (rc)
+        return rc;
+    rc = pthread_create(&cri->thread, NULL, serve, cri);
+    if (rc)
+        return vh_error_set(err, -rc, "thread of the CRI socket");
+    cri->running = true;
+    vh__log(cri->env, VH_LOG_INFO, "cri", NULL, "CRI calls on %s go to %s",
+            cri->path ? cri->path : "the inherited socket", opts->containerd ? opts->containerd : VH_CRI_CONTAINERD);
+    return 0;
+}
+
+int vh__cri_new(const vh__cri_options *opts, vh__cri **cri, vh_error *err)
+{
+    vh__cri *c = calloc(1, sizeof(*c));
+    int rc;
+
+    if (!c) {
+        if (opts->listen_fd > 0)
+            (void)close(opts->listen_fd); /* it is given up */
+        return vh_error_set(err, -ENOMEM, "CRI socket");
+    }
+    c->env = opts->env;
+    rc = start(c, opts, err);
+    if (rc) {
+        vh__cri_free(c);
+        return rc;
+    }
+    *cri = c;
+    return 0;
+}
+
+void vh__cri_free(vh__cri *cri)
+{
+    if (!cri)
+        return;
+    if (cri->running) {
+        vh__rpc_proxy_stop(cri->proxy);
+        (void)pthread_join(cri->thread, NULL); /* fails only for a thread that is none */
+    }
+    vh__rpc_proxy_free(cri->proxy);
+    if (cri->path)
+        (void)unlink(cri->path); /* somebody else's care by now, or gone */
+    free(cri->path);
+    free(cri);
+}
