@@ -10,6 +10,7 @@
 #include "auto.h"
 #include "listen.h"
 #include "log.h"
+#include "metric.h"
 #include "path.h"
 #include "rpc_proxy.h"
 
@@ -17,36 +18,10 @@ struct vh__cri {
     const vh_env *env;
     char *path; /* of the socket that was made; NULL: it was inherited */
     vh__rpc_proxy *proxy;
-    vh__family *calls, *seconds;
-    vh__series *open;
-    int64_t nopen;
+    int64_t open; /* calls under way */
     pthread_t thread;
     bool running;
 };
-
-static const vh__metric_desc calls_desc = {
-    "vhive_cri_calls_total", "CRI calls that ended, by method and gRPC status.", VH_COUNTER, { "method", "code" }
-};
-static const vh__metric_desc seconds_desc = {
-    "vhive_cri_call_seconds", "How long CRI calls took.", VH_HISTOGRAM, { "method" }
-};
-static const vh__metric_desc open_desc = {
-    "vhive_cri_open_calls", "CRI calls under way.", VH_GAUGE, { NULL }
-};
-
-static int declare(vh__cri *cri, vh__metrics *m, vh_error *err)
-{
-    vh__family *open;
-    int rc = vh__metrics_declare(m, &calls_desc, &cri->calls, err);
-
-    if (!rc)
-        rc = vh__metrics_declare(m, &seconds_desc, &cri->seconds, err);
-    if (!rc)
-        rc = vh__metrics_declare(m, &open_desc, &open, err);
-    if (!rc)
-        cri->open = vh__family_series(open, NULL);
-    return rc;
-}
 
 /* Clients choose names of methods; only those that containerd knows become series of their own. */
 static const char *method_label(const vh__grpc_proxied *call)
@@ -62,16 +37,13 @@ static const char *method_label(const vh__grpc_proxied *call)
 static void on_call(const vh__grpc_proxied *ended, void *arg)
 {
     vh__cri *cri = arg;
-    const char *labels[2];
 
-    cri->nopen += ended ? -1 : 1;
-    vh__series_update(cri->open, cri->nopen);
+    cri->open += ended ? -1 : 1;
+    vh__metric(cri->env, "vhive_cri_open_calls", cri->open, NULL);
     if (!ended)
         return;
-    labels[0] = method_label(ended);
-    labels[1] = vh__grpc_status_name(ended->status);
-    vh__series_update(vh__family_series(cri->calls, labels), 1);
-    vh__series_update(vh__family_series(cri->seconds, labels), ended->took_ns);
+    vh__metric(cri->env, "vhive_cri_calls_total", 1, method_label(ended), vh__grpc_status_name(ended->status));
+    vh__metric(cri->env, "vhive_cri_call_seconds", ended->took_ns, method_label(ended));
 }
 
 static int make_socket(vh__cri *cri, const char *path, gid_t gid, int *fd, vh_error *err)
@@ -96,7 +68,7 @@ static int make_proxy(vh__cri *cri, const vh__cri_options *opts, vh_error *err)
         .backend = opts->containerd ? opts->containerd : VH_CRI_CONTAINERD,
         .max_message = opts->max_message ? opts->max_message : VH_CRI_MESSAGE_MAX,
         .grace_ms = opts->grace_ms,
-        .call = opts->metrics ? on_call : NULL,
+        .call = on_call,
         .arg = cri,
     };
     int rc = 0;
@@ -118,10 +90,8 @@ static void *serve(void *arg)
 
 static int start(vh__cri *cri, const vh__cri_options *opts, vh_error *err)
 {
-    int rc = opts->metrics ? declare(cri, opts->metrics, err) : 0;
+    int rc = make_proxy(cri, opts, err);
 
-    if (!rc)
-        rc = make_proxy(cri, opts, err);
     if (rc)
         return rc;
     rc = pthread_create(&cri->thread, NULL, serve, cri);

@@ -22,16 +22,18 @@
 #include <vhive/env.h>
 #include <vhive/error.h>
 
-#include "metrics.h"
-
 #define VH_CRI_SOCKET      "/etc/vhive-cri/vhive-cri.sock"
 #define VH_CRI_CONTAINERD  "/run/containerd/containerd.sock"
 #define VH_CRI_MESSAGE_MAX (16u << 20)
 
-/** Zero members mean the default. Strings are copied; |env| and |metrics| are borrowed for the life of the object. */
+/*
+ * It counts in the environment's sink: vhive_cri_calls_total (method, code), vhive_cri_call_seconds (method),
+ * vhive_cri_open_calls.
+ */
+
+/** Zero members mean the default. Strings are copied; |env| is borrowed for the life of the object. */
 typedef struct vh__cri_options {
-    const vh_env *env;      /* where it logs */
-    vh__metrics *metrics;   /* where it counts; NULL: nowhere. It declares its families, so once for each registry */
+    const vh_env *env;      /* where it logs and counts */
     int listen_fd;          /* a listening socket (systemd's), taken in any case; 0 or -1: |path| is made */
     const char *path;       /* default VH_CRI_SOCKET; its directory is made, a stale socket replaced */
     gid_t gid;              /* group of the socket made, whose mode is 0660; 0: root */
