@@ -4,6 +4,20 @@
 
 static const vh__metric_desc families[] = {
     { "vhive_build_info", "The version that runs; always 1.", VH_GAUGE, { "version" } },
+    { "vhive_cold_starts_total", "Starts of instances, by how they came up and how that ended.", VH_COUNTER,
+      { "engine", "outcome" } },
+    { "vhive_cold_start_seconds", "Whole starts of instances that came up.", VH_HISTOGRAM, { "engine" } },
+    { "vhive_cold_start_phase_seconds", "Phases of starts; some overlap others.", VH_HISTOGRAM, { "phase", "engine" } },
+    { "vhive_boot_retries_total", "Boots that were begun anew because the guest hung early.", VH_COUNTER, { NULL } },
+    { "vhive_faults_total", "Pages served on demand, of instances that were stopped.", VH_COUNTER, { "engine" } },
+    { "vhive_residual_faults_total", "Pages served on demand after the working set was installed.", VH_COUNTER,
+      { "engine" } },
+    { "vhive_prefetched_pages_total", "Pages of working sets that were installed ahead.", VH_COUNTER, { "engine" } },
+    { "vhive_prefetched_bytes_total", "Bytes of working sets that were installed ahead.", VH_COUNTER, { "engine" } },
+    { "vhive_snapshot_saves_total", "Snapshots that were saved, by how that ended.", VH_COUNTER, { "outcome" } },
+    { "vhive_snapshot_save_seconds", "Whole saves of snapshots.", VH_HISTOGRAM, { NULL } },
+    { "vhive_snapshot_pause_seconds", "Standstill of an instance while it was saved.", VH_HISTOGRAM, { NULL } },
+    { "vhive_snapshots_quarantined_total", "Snapshots that did not restore and were set aside.", VH_COUNTER, { NULL } },
 };
 
 int vhived_families_declare(vh__metrics *m, vh_error *err)

@@ -2,8 +2,13 @@
 
 #include "env_priv.h"
 
+bool vh__metric_wanted(const vh_env *env)
+{
+    return env && env->metrics;
+}
+
 void vh__metric_update(const vh_env *env, const char *name, const char *const *values, int64_t amount)
 {
-    if (env && env->metrics)
+    if (vh__metric_wanted(env))
         env->metrics(name, values, amount, env->metrics_arg);
 }

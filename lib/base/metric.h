@@ -7,6 +7,8 @@
 /** Most labels of a metric. */
 #define VH_METRIC_LABELS_MAX 4
 
+/** Whether there is a sink: for what costs something to find out. */
+bool vh__metric_wanted(const vh_env *env);
 /** Hands one update to the sink, if there is one; |values| has one per label. Any thread. */
 void vh__metric_update(const vh_env *env, const char *name, const char *const *values, int64_t amount);
 

@@ -72,6 +72,7 @@ static int boot_instead(vh_vm *vm, const vh_error *spoiled, const vh__wait *w, v
                 spoiled->msg, why.msg);
     vh__log(vm->vms->o.env, VH_LOG_WARN, "vm", vm->id, "booting %s instead of restoring it", vm->image);
     vm->snapshot_id[0] = '\0';
+    vh__vm_count_quarantine(vm);
     return vh__vm_boot(vm, w, err);
 }
 
@@ -128,11 +129,12 @@ int vh_vm_run(vh_vms *vms, const vh_run_options *opts, const vh_call *call, vh_v
         return rc;
     n->phases.begin_ns = vh__clock_mono_ns();
     rc = n->o.engine == VH_ENGINE_BOOT ? vh__vm_boot(n, &w, err) : restore(n, &w, err);
+    n->phases.end_ns = vh__clock_mono_ns();
+    vh__vm_count_start(n, rc);
     if (rc) {
         vh_vm_free(n);
         return name_deadline(vms, call, &w, rc, err);
     }
-    n->phases.end_ns = vh__clock_mono_ns();
     give_back(n);
     vh__log(vms->o.env, VH_LOG_INFO, "vm", n->id, "%s is ready at %s:%u, engine %s", n->image, vh_vm_address(n),
             n->spec.port, vh_engine_name(n->engine));

@@ -133,6 +133,7 @@ static void rouse(struct save *s)
 
 static int save(struct save *s, const vh__wait *w, vh_phases *phases, vh_error *err)
 {
+    int64_t began_ns = vh__clock_mono_ns();
     int rc = vh__snapshot_draft_begin(s->vm->vms->o.snapshots, s->vm->spec.identity, w, &s->draft, err);
 
     if (rc)
@@ -142,6 +143,7 @@ static int save(struct save *s, const vh__wait *w, vh_phases *phases, vh_error *
         rouse(s);
     vh__fd_close(&s->memfd);
     vh__snapshot_draft_abort(s->draft);
+    vh__vm_count_save(s->vm, began_ns, s->pause_us, rc);
     return rc;
 }
 

@@ -238,8 +238,10 @@ int vh_vm_stop(vh_vm *vm, const vh_call *call, vh_error *err)
 
     if (record_end(vm, &w, &why))
         vh__log(vm->vms->o.env, VH_LOG_WARN, "vm", vm->id, "no working set was stored: %s", why.msg);
-    if (vm->client.sock >= 0 && !vm->client.exit_seen)
+    if (vm->client.sock >= 0 && !vm->client.exit_seen) {
+        vh__vm_count_pages(vm);
         rc = stop_function(vm, &w, err);
+    }
     vh__vm_release(vm);
     return rc;
 }

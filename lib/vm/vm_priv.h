@@ -153,6 +153,16 @@ void vh__output_given(struct output *out);
 /** Waits until everything the shim wrote was handed on; call it when the shim is dead. */
 void vh__output_stop(struct output *out);
 
+/* count.c: metrics (docs/metrics.md) */
+/** A start of |vm| ended with |rc|. */
+void vh__vm_count_start(const vh_vm *vm, int rc);
+/** Its snapshot was set aside, since it did not restore. */
+void vh__vm_count_quarantine(const vh_vm *vm);
+/** A save that began at |began_ns| (CLOCK_MONOTONIC) ended with |rc|; the VM stood still for |pause_us|. */
+void vh__vm_count_save(const vh_vm *vm, int64_t began_ns, uint64_t pause_us, int rc);
+/** How the memory of |vm|, which is about to end, came: asks its shim. */
+void vh__vm_count_pages(vh_vm *vm);
+
 /* vm.c */
 VH_MUST_CHECK int vh__vm_new(vh_vms *vms, const vh_run_options *o, vh_vm **vm, vh_error *err);
 /** Ends shim, network and directory; |spec|, snapshot and phases stay. Idempotent. */
