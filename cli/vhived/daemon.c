@@ -18,6 +18,7 @@ static const struct part {
     { "monitoring", vhived_monitor_start, vhived_monitor_stop },
     { "functions", vhived_machine_start, vhived_machine_stop },
     { "control API", vhived_control_start, vhived_control_stop },
+    { "CRI", vhived_cri_start, vhived_cri_stop },
 };
 
 static void stop_parts(vhived *d, size_t n)

@@ -16,6 +16,7 @@
 
 #include "cli.h"
 #include "control.h"
+#include "cri.h"
 #include "http_server.h"
 #include "log.h"
 #include "metrics.h"
@@ -65,6 +66,7 @@ typedef struct vhived {
     vh__control *control;
     vh__rpc_server *control_rpc;
     vhived_server control_server;
+    vh__cri *cri;
 } vhived;
 
 /** Serves until a signal or a failure ends it; then all is released. The command of the program. */
@@ -102,6 +104,10 @@ void vhived_machine_stop(vhived *d);
 /** The control API, behind the host. */
 VH_MUST_CHECK int vhived_control_start(vhived *d, vh_error *err);
 void vhived_control_stop(vhived *d);
+
+/** The CRI socket. */
+VH_MUST_CHECK int vhived_cri_start(vhived *d, vh_error *err);
+void vhived_cri_stop(vhived *d);
 
 /** Takes what systemd tells in the environment, and removes it from there, since it is not for our children. */
 VH_MUST_CHECK int vhived_notify_init(vhived_notify *n, vh_error *err);

@@ -12,6 +12,8 @@ static const char *outcome(int rc)
     switch (rc) {
     case 0:
         return "ok";
+    case VH_EEXISTS: /* another process saved the same */
+        return "exists";
     case VH_ETIMEDOUT:
         return "timeout";
     case VH_ECANCELED:
