@@ -6,8 +6,8 @@ usage() {
 usage: scripts/setup.sh [--no-install] [--for build|run|test]
 
 Sees to it that this machine (Debian 12, amd64) has what vHive needs: packages are installed by apt-get, and the guest
-kernel's package is downloaded, never installed, into ${VHIVE_CACHE:-/var/cache/vhive}. Where all is there it does
-nothing and needs neither network nor root.
+kernel's package is downloaded, never installed, into ${VHIVE_CACHE:-/var/cache/vhive}, and so is promtool for the
+tests. Where all is there it does nothing and needs neither network nor root.
 
   --for WHAT     build: compile everything; run: also run functions (default); test: also run the tests
   --no-install   touch nothing; name what is missing and exit with code 1
@@ -44,6 +44,20 @@ missing_packages() {
 
 have_kernel() {
     compgen -G "$cache/linux-image-*-cloud-amd64_*_amd64.deb" >/dev/null
+}
+
+have_promtool() {
+    command -v promtool >/dev/null || [[ -x $cache/promtool ]]
+}
+
+# The program alone: the package would start a server.
+download_promtool() {
+    mkdir -p "$cache/partial"
+    (cd "$cache/partial" && apt-get -o APT::Sandbox::User=root download prometheus)
+    dpkg-deb --fsys-tarfile "$cache/partial"/prometheus_*.deb | tar -xO ./usr/bin/promtool >"$cache/partial/promtool"
+    chmod 0755 "$cache/partial/promtool"
+    mv "$cache/partial/promtool" "$cache/promtool"
+    rm -r "$cache/partial"
 }
 
 download_kernel() {
@@ -86,19 +100,25 @@ need_kernel=0
 if [[ $level != build ]] && ! have_kernel; then
     need_kernel=1
 fi
-if ((${#missing[@]} == 0 && !need_kernel)); then
+need_promtool=0
+if [[ $level == test ]] && ! have_promtool; then
+    need_promtool=1
+fi
+if ((${#missing[@]} == 0 && !need_kernel && !need_promtool)); then
     exit 0
 fi
 
 if ((!install)); then
     ((${#missing[@]} == 0)) || echo "missing packages: ${missing[*]}"
     ((!need_kernel)) || echo "missing: the package behind $kernel, as a file in $cache"
+    ((!need_promtool)) || echo "missing: promtool, in PATH or in $cache"
     echo "sudo scripts/setup.sh --for $level gets them"
     exit 1
 fi
-((EUID == 0)) || die "not root: use sudo; missing: ${missing[*]:-the guest kernel}"
+((EUID == 0)) || die "not root: use sudo; missing: ${missing[*]:-the guest kernel or promtool}"
 
 export DEBIAN_FRONTEND=noninteractive
 apt-get update
 ((${#missing[@]} == 0)) || apt-get install -y --no-install-recommends "${missing[@]}"
 ((!need_kernel)) || download_kernel
+((!need_promtool)) || download_promtool
