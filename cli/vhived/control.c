@@ -9,11 +9,13 @@ static int run(void *server, vh_error *err)
 
 static int make_api(vhived *d, vh_error *err)
 {
-    vh__control_options o = { .env = d->env, .config = d->cli->config, .images = vh_host_images(d->host),
-                              .snapshots = vh_host_snapshots(d->host), .vms = vh_host_vms(d->host) };
-    int rc = vh_host_functions(d->host, &o.functions, err);
-
-    return rc ? rc : vh__control_new(&o, &d->control, err);
+    return vh__control_new(&(vh__control_options){ .env = d->env,
+                                                   .config = d->cli->config,
+                                                   .functions = d->functions,
+                                                   .images = vh_host_images(d->host),
+                                                   .snapshots = vh_host_snapshots(d->host),
+                                                   .vms = vh_host_vms(d->host) },
+                           &d->control, err);
 }
 
 int vhived_control_start(vhived *d, vh_error *err)

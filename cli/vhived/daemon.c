@@ -129,11 +129,13 @@ int vhived_run(cli *c, vh_error *err)
     vhived d = { .cli = c, .hangup_fd = -1, .lock_fd = -1, .started_ns = vh__clock_real_ns() };
     int rc;
 
+    pthread_mutex_init(&d.functions_lock, NULL);
     for (int i = 0; i < VHIVED_SOCKETS; i++)
         d.sockets[i].fd = -1;
     rc = init(&d, err);
     if (rc == 0)
         rc = serve(&d, err);
     fini(&d);
+    pthread_mutex_destroy(&d.functions_lock);
     return rc;
 }

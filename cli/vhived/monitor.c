@@ -9,6 +9,7 @@ static void put_metrics(vhived *d, vh__http_answer *a)
     a->status = 200;
     a->type = "text/plain; version=0.0.4; charset=utf-8";
     vh__metrics_text(d->metrics, &a->body);
+    vhived_functions_text(d, &a->body);
     vhived_process_text(d, &a->body);
 }
 

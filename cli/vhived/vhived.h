@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <vhive/fn.h>
 #include <vhive/host.h>
 
 #include "cli.h"
@@ -64,6 +65,8 @@ typedef struct vhived {
     vhived_server http_server;
     vh_host *host;
     vh__control *control;
+    pthread_mutex_t functions_lock; /* held by whoever reads figures: |functions| do not go meanwhile */
+    vh_functions *functions;        /* of the host; NULL: none are served, or they have not been loaded yet */
     vh__rpc_server *control_rpc;
     vhived_server control_server;
     vh__cri *cri;
@@ -97,7 +100,10 @@ VH_MUST_CHECK int vhived_families_declare(vh__metrics *m, vh_error *err);
 /** Appends the figures of the process itself in Prometheus text format. */
 void vhived_process_text(const vhived *d, vh__buf *out);
 
-/** The host: what functions need. */
+/** Appends the figures of functions and instances. */
+void vhived_functions_text(vhived *d, vh__buf *out);
+
+/** The host, and its functions. */
 VH_MUST_CHECK int vhived_machine_start(vhived *d, vh_error *err);
 void vhived_machine_stop(vhived *d);
 
