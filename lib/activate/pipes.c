@@ -15,6 +15,7 @@ int vh__pipes_get(vh__pipes *pipes, vh__pipe *pipe)
     }
     if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
         return -errno;
+    fcntl(fds[0], F_SETPIPE_SZ, 262144);
     *pipe = (vh__pipe){ .out = fds[0], .in = fds[1] };
     return 0;
 }
