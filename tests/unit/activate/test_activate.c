@@ -4,13 +4,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "activate.h"
@@ -19,6 +18,7 @@
 #include "clock.h"
 #include "failalloc.h"
 #include "testenv.h"
+#include "unix_listen.h"
 
 #define SEEN_MAX 64
 /* Nothing here takes longer, unless it hangs. */
@@ -368,6 +368,591 @@ static void a_reset_of_either_end_is_one_for_the_other(void **state)
     finish(&w);
 }
 
+/* The loop has nothing to do: whoever waits must not make it spin. */
+static void stays_calm(void)
+{
+    struct timespec before, after;
+    long ms;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+    assert_int_equal(usleep(200000), 0);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+    ms = (after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000;
+    assert_true(ms < 50);
+}
+
+static void an_instance_that_listens_later_is_reached(void **state)
+{
+    struct world w;
+    int client, instance;
+
+    (void)state;
+    begin(&w, true);
+    close(w.backend);
+    w.backend = make_backend(&w.at, false);
+    client = client_of(&w);
+    say(client, "early");
+    assert_int_equal(usleep(30000), 0);
+    assert_return_code(listen(w.backend, 1), errno);
+    instance = accept_from(w.backend);
+    hear(instance, "early");
+    say(instance, "in time");
+    hear(client, "in time");
+    close(client);
+    close(instance);
+    wait_for(&w, &w.ended_granted, 1);
+    finish(&w);
+}
+
+static void begin_impatient(struct world *w, bool grant_at_once)
+{
+    vh__activator_options o;
+
+    memset(w, 0, sizeof(*w));
+    testenv_init(&w->env);
+    o = options(w);
+    o.wait_ms = 100;
+    start(w, &o, "tcp:127.0.0.1", grant_at_once);
+}
+
+static void who_waits_too_long_is_reset(void **state)
+{
+    struct world w;
+    int client;
+
+    (void)state;
+    begin_impatient(&w, false);
+    client = client_of(&w);
+    hear_reset(client);
+    wait_for(&w, &w.ended, 1);
+    assert_int_equal(w.ended_granted, 0);
+    close(client);
+    finish(&w);
+}
+
+static void an_instance_that_never_listens_is_given_up(void **state)
+{
+    struct world w;
+    int client;
+
+    (void)state;
+    begin_impatient(&w, true);
+    close(w.backend);
+    w.backend = make_backend(&w.at, false);
+    client = client_of(&w);
+    hear_reset(client);
+    wait_for(&w, &w.ended_granted, 1);
+    close(client);
+    finish(&w);
+}
+
+static void a_peer_that_goes_while_it_is_connected_is_over_at_once(void **state)
+{
+    struct world w;
+    int client;
+
+    (void)state;
+    begin(&w, true);
+    close(w.backend);
+    w.backend = make_backend(&w.at, false);
+    client = client_of(&w);
+    wait_for(&w, &w.wanted, 1);
+    close(client);
+    wait_for(&w, &w.ended_granted, 1);
+    finish(&w);
+}
+
+static void an_answer_for_a_peer_that_has_gone_is_fine(void **state)
+{
+    struct world w;
+    int client;
+
+    (void)state;
+    begin(&w, false);
+    for (unsigned i = 0; i < 50; i++) { /* the answer comes before, while and after the peer goes */
+        client = client_of(&w);
+        wait_for(&w, &w.wanted, i + 1);
+        pthread_mutex_lock(&w.lock);
+        close(client);
+        if (i % 3 == 0)
+            sched_yield();
+        if (w.ended == i)
+            vh__conn_grant(w.waiting[i], &w.at.at.any, w.at.len);
+        pthread_mutex_unlock(&w.lock);
+        wait_for(&w, &w.ended, i + 1);
+    }
+    finish(&w);
+}
+
+static void nobody_who_waits_makes_the_loop_spin(void **state)
+{
+    struct world w;
+    int client[3], instance[3];
+
+    (void)state;
+    begin(&w, false);
+    client[0] = client_of(&w); /* waits, with its request ended */
+    say(client[0], "request");
+    shutdown(client[0], SHUT_WR);
+    client[1] = client_of(&w); /* half-closed by the client */
+    client[2] = client_of(&w); /* half-closed by the instance */
+    wait_for(&w, &w.wanted, 3);
+    for (unsigned i = 1; i < 3; i++) {
+        grant(&w, i);
+        instance[i] = accept_from(w.backend);
+    }
+    shutdown(client[1], SHUT_WR);
+    hear_end(instance[1]);
+    shutdown(instance[2], SHUT_WR);
+    hear_end(client[2]);
+    stays_calm();
+    assert_int_equal(w.ended, 0);
+    for (int i = 0; i < 3; i++)
+        close(client[i]);
+    close(instance[1]);
+    close(instance[2]);
+    wait_for(&w, &w.ended_granted, 2);
+    finish(&w);
+}
+
+/* Byte |at| of a stream that is nowhere like itself some pages away. */
+static uint8_t byte_at(uint32_t seed, size_t at)
+{
+    return (uint8_t)((at * 2654435761u >> 13) ^ (at >> 8) ^ seed);
+}
+
+struct stream {
+    int fd;
+    uint32_t seed;
+    size_t size;
+    bool right;
+};
+
+static void *send_stream(void *arg)
+{
+    struct stream *s = arg;
+    uint8_t bytes[32768];
+
+    for (size_t at = 0; at < s->size;) {
+        size_t n = VH_MIN(sizeof(bytes), s->size - at);
+
+        for (size_t i = 0; i < n; i++)
+            bytes[i] = byte_at(s->seed, at + i);
+        if (send(s->fd, bytes, n, MSG_NOSIGNAL) != (ssize_t)n)
+            return NULL;
+        at += n;
+    }
+    s->right = shutdown(s->fd, SHUT_WR) == 0;
+    return NULL;
+}
+
+static void *receive_stream(void *arg)
+{
+    struct stream *s = arg;
+    uint8_t bytes[50000];
+    size_t at = 0;
+    ssize_t n;
+
+    while ((n = recv(s->fd, bytes, sizeof(bytes), 0)) > 0)
+        for (ssize_t i = 0; i < n; i++)
+            if (bytes[i] != byte_at(s->seed, at++))
+                return NULL;
+    s->right = n == 0 && at == s->size;
+    return NULL;
+}
+
+static void run_both_ways(int client, int instance, size_t size)
+{
+    struct stream s[4] = { { client, 1, size, false }, { instance, 1, size, false }, { instance, 2, size, false },
+                           { client, 2, size, false } };
+    pthread_t threads[4];
+
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, i % 2 ? receive_stream : send_stream, &s[i]), 0);
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        assert_true(s[i].right);
+    }
+}
+
+static void a_hundred_mib_both_ways_at_once_come_as_they_were_sent(void **state)
+{
+    struct world w;
+    int client, instance;
+
+    (void)state;
+    begin(&w, true);
+    client = client_of(&w);
+    instance = accept_from(w.backend);
+    run_both_ways(client, instance, (size_t)100 << 20);
+    close(client);
+    close(instance);
+    wait_for(&w, &w.ended_granted, 1);
+    finish(&w);
+}
+
+/* Sends until nothing is taken any more for a while; how much it was. */
+static size_t send_until_full(int fd)
+{
+    static const uint8_t bytes[65536];
+    size_t sent = 0;
+    struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+    while (poll(&p, 1, 300) > 0) {
+        ssize_t n = send(fd, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_NOSIGNAL);
+
+        assert_true(n > 0 || errno == EAGAIN);
+        sent += n > 0 ? (size_t)n : 0;
+        assert_true(sent < (size_t)64 << 20); /* somebody keeps it all */
+    }
+    return sent;
+}
+
+static void receive_all(int fd, size_t size)
+{
+    static uint8_t bytes[65536];
+
+    while (size) {
+        ssize_t n = recv(fd, bytes, VH_MIN(sizeof(bytes), size), 0);
+
+        assert_true(n > 0);
+        size -= (size_t)n;
+    }
+}
+
+static void a_slow_reader_stops_the_writer_and_loses_nothing(void **state)
+{
+    struct world w;
+    int client, instance;
+    size_t sent;
+
+    (void)state;
+    begin(&w, true);
+    client = client_of(&w);
+    instance = accept_from(w.backend);
+    sent = send_until_full(instance);
+    stays_calm();
+    say(client, "still there?"); /* the other direction does not care */
+    hear(instance, "still there?");
+    close(instance);
+    stays_calm();
+    receive_all(client, sent);
+    hear_end(client);
+    close(client);
+    wait_for(&w, &w.ended_granted, 1);
+    finish(&w);
+}
+
+static void a_reset_passes_a_stalled_stream(void **state)
+{
+    struct world w;
+    int client, instance;
+
+    (void)state;
+    begin(&w, true);
+    client = client_of(&w);
+    instance = accept_from(w.backend);
+    (void)send_until_full(instance);
+    reset(client);
+    wait_for(&w, &w.ended_granted, 1);
+    assert_int_equal(send(instance, "", 1, MSG_NOSIGNAL), -1);
+    close(instance);
+    client = client_of(&w);
+    instance = accept_from(w.backend);
+    (void)send_until_full(instance);
+    reset(instance);
+    wait_for(&w, &w.ended_granted, 2);
+    close(client);
+    finish(&w);
+}
+
+static void an_answer_before_a_reset_arrives(void **state)
+{
+    struct world w;
+    int client, instance;
+
+    (void)state;
+    begin(&w, true);
+    client = client_of(&w);
+    instance = accept_from(w.backend);
+    (void)send_until_full(client); /* a request nobody reads */
+    say(instance, "413 too large");
+    close(instance); /* with unread bytes: the kernel resets */
+    hear(client, "413 too large");
+    hear_reset(client);
+    close(client);
+    wait_for(&w, &w.ended_granted, 1);
+    finish(&w);
+}
+
+static void closing_a_listener_resets_those_that_wait_and_no_others(void **state)
+{
+    char address[VH_ACTIVATE_ADDRESS];
+    vh_error err = { 0 };
+    struct world w;
+    int client[2], instance;
+    vh__address at;
+
+    (void)state;
+    begin(&w, false);
+    client[0] = client_of(&w);
+    wait_for(&w, &w.wanted, 1);
+    grant(&w, 0);
+    instance = accept_from(w.backend);
+    client[1] = client_of(&w);
+    wait_for(&w, &w.wanted, 2);
+    strcpy(address, vh__listener_address(w.listener));
+    vh__listener_close(w.listener);
+    assert_int_equal(w.ended, 1); /* told before it returned */
+    assert_int_equal(w.ended_granted, 0);
+    hear_reset(client[1]);
+    close(client[1]);
+    assert_ok(vh__address_parse(address, &at, &err), err);
+    client[1] = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(client[1], &at.at.any, at.len), -1);
+    say(client[0], "on we go");
+    hear(instance, "on we go");
+    close(client[0]);
+    close(client[1]);
+    close(instance);
+    wait_for(&w, &w.ended_granted, 1);
+    finish(&w);
+}
+
+static void freeing_it_ends_whatever_goes_on(void **state)
+{
+    struct world w;
+    int client[4], instance[2];
+
+    (void)state;
+    begin(&w, false);
+    for (unsigned i = 0; i < 4; i++) {
+        client[i] = client_of(&w);
+        wait_for(&w, &w.wanted, i + 1);
+    }
+    grant(&w, 0);
+    instance[0] = accept_from(w.backend);
+    say(client[0], "idle");
+    hear(instance[0], "idle");
+    grant(&w, 1);
+    instance[1] = accept_from(w.backend);
+    (void)send_until_full(instance[1]);
+    close(w.backend);
+    w.backend = make_backend(&w.at, false);
+    grant(&w, 2); /* connects for ever; the last one waits */
+    vh__activator_free(w.a);
+    w.a = NULL;
+    assert_int_equal(w.ended, 4);
+    assert_int_equal(w.ended_granted, 3);
+    hear_reset(client[0]);
+    hear_reset(client[3]);
+    for (int i = 0; i < 4; i++)
+        close(client[i]);
+    close(instance[0]);
+    close(instance[1]);
+    finish(&w);
+}
+
+static void beyond_the_limit_connections_are_reset(void **state)
+{
+    vh__activator_options o;
+    struct world w;
+    int client[3], instance;
+
+    (void)state;
+    memset(&w, 0, sizeof(w));
+    testenv_init(&w.env);
+    o = options(&w);
+    o.max_connections = 2;
+    start(&w, &o, "tcp:127.0.0.1", false);
+    client[0] = client_of(&w);
+    client[1] = client_of(&w);
+    wait_for(&w, &w.wanted, 2);
+    client[2] = client_of(&w);
+    hear_reset(client[2]);
+    assert_int_equal(w.wanted, 2);
+    close(client[0]);
+    wait_for(&w, &w.ended, 1);
+    close(client[2]);
+    client[2] = client_of(&w);
+    wait_for(&w, &w.wanted, 3);
+    grant(&w, 2);
+    instance = accept_from(w.backend);
+    say(client[2], "in again");
+    hear(instance, "in again");
+    close(client[1]);
+    close(client[2]);
+    close(instance);
+    wait_for(&w, &w.ended, 3);
+    finish(&w);
+}
+
+static void without_descriptors_they_wait_until_there_are_some(void **state)
+{
+    struct rlimit before, none;
+    vh_error err = { 0 };
+    struct world w;
+    vh__address at;
+    int client, instance;
+
+    (void)state;
+    begin(&w, true);
+    assert_ok(vh__address_parse(vh__listener_address(w.listener), &at, &err), err);
+    client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_return_code(getrlimit(RLIMIT_NOFILE, &before), errno);
+    none = before;
+    none.rlim_cur = 3; /* all above are in use, or count as it */
+    assert_return_code(setrlimit(RLIMIT_NOFILE, &none), errno);
+    assert_return_code(connect(client, &at.at.any, at.len), errno);
+    stays_calm();
+    assert_int_equal(w.wanted, 0);
+    assert_return_code(setrlimit(RLIMIT_NOFILE, &before), errno);
+    wait_for(&w, &w.wanted, 1);
+    set_deadline(client);
+    instance = accept_from(w.backend);
+    say(client, "patient");
+    hear(instance, "patient");
+    close(client);
+    close(instance);
+    wait_for(&w, &w.ended_granted, 1);
+    finish(&w);
+}
+
+static void a_hundred_listeners_cost_little(void **state)
+{
+    vh__listener *listeners[100];
+    vh_error err = { 0 };
+    struct world w;
+    int64_t start_ns;
+    int client;
+
+    (void)state;
+    begin(&w, false);
+    start_ns = vh__clock_mono_ns();
+    for (int i = 0; i < 100; i++)
+        assert_ok(vh__activator_listen(w.a, "tcp:127.0.0.1", &w, &listeners[i], &err), err);
+    assert_true(vh__clock_mono_ns() - start_ns < 2 * VH_NS_PER_S); /* 20 ms on a quiet machine */
+    stays_calm();
+    for (unsigned i = 0; i < 100; i += 33) {
+        client = connect_to(vh__listener_address(listeners[i]));
+        wait_for(&w, &w.wanted, i / 33 + 1);
+        close(client);
+    }
+    wait_for(&w, &w.ended, 4);
+    for (int i = 0; i < 50; i++)
+        vh__listener_close(listeners[i]);
+    finish(&w);
+}
+
+static void a_port_is_assigned_once_and_told_when_none_is_left(void **state)
+{
+    vh__activator_options o;
+    vh__listener *other;
+    vh_error err = { 0 };
+    struct world w;
+
+    (void)state;
+    memset(&w, 0, sizeof(w));
+    testenv_init(&w.env);
+    o = options(&w);
+    o.port_last = 20001;
+    o.port_first = 20001;
+    start(&w, &o, "tcp:127.0.0.1", false);
+    assert_string_equal(vh__listener_address(w.listener), "tcp:127.0.0.1:20001");
+    assert_int_equal(vh__activator_listen(w.a, "tcp:127.0.0.1", &w, &other, &err), -EADDRINUSE);
+    assert_non_null(strstr(err.msg, "no port from 20001 to 20001 is free"));
+    assert_int_equal(vh__activator_listen(w.a, "tcp:127.0.0.1:20001", &w, &other, &err), -EADDRINUSE);
+    assert_int_equal(vh__activator_listen(w.a, "tcp:localhost", &w, &other, &err), VH_EINVALID);
+    finish(&w);
+}
+
+static void unix_sockets_are_relayed_and_leave_nothing(void **state)
+{
+    vh_error err = { 0 };
+    vh__unix_place place;
+    struct world w;
+    char address[96];
+    struct stat st;
+    int client, instance;
+
+    (void)state;
+    begin(&w, true);
+    vh__listener_close(w.listener);
+    close(w.backend);
+    snprintf(address, sizeof(address), "unix:%s/instance", w.env.dir);
+    assert_ok(vh__address_parse(address, &w.at, &err), err);
+    assert_ok(vh__unix_listen(w.at.at.un.sun_path, &w.backend, &place, &err), err);
+    assert_return_code(fcntl(w.backend, F_SETFL, 0), errno);
+    snprintf(address, sizeof(address), "unix:%s/function", w.env.dir);
+    assert_ok(vh__activator_listen(w.a, address, &w, &w.listener, &err), err);
+    assert_string_equal(vh__listener_address(w.listener), address);
+    client = client_of(&w);
+    instance = accept_from(w.backend);
+    run_both_ways(client, instance, (size_t)4 << 20);
+    close(client);
+    close(instance);
+    wait_for(&w, &w.ended_granted, 1);
+    w.grant_at_once = false;
+    client = client_of(&w);
+    say(client, "request");
+    wait_for(&w, &w.wanted, 2);
+    close(client); /* of a Unix socket it is known that nobody waits for an answer */
+    wait_for(&w, &w.ended, 2);
+    vh__listener_close(w.listener);
+    assert_int_equal(stat(address + 5, &st), -1);
+    finish(&w);
+}
+
+static void the_trace_of_a_waiting_request_is_known_and_the_request_stays(void **state)
+{
+    static const char request[] = "GET / HTTP/1.1\r\nb3: 80f198ee56343ba8-e457b5a2e4d86bd1-1\r\n\r\n";
+    vh__trace_context c = { .span = 1 };
+    struct world w;
+    int client, instance;
+
+    (void)state;
+    begin(&w, false);
+    client = client_of(&w);
+    wait_for(&w, &w.wanted, 1);
+    assert_false(vh__conn_trace(w.waiting[0], &c));
+    assert_int_equal(c.span, 1);
+    say(client, request);
+    assert_true(vh__conn_trace(w.waiting[0], &c));
+    assert_int_equal(c.span, 0xe457b5a2e4d86bd1);
+    grant(&w, 0);
+    instance = accept_from(w.backend);
+    hear(instance, request);
+    close(client);
+    close(instance);
+    wait_for(&w, &w.ended_granted, 1);
+    finish(&w);
+}
+
+static int build(void *arg)
+{
+    struct world *w = arg;
+    vh__activator_options o = options(w);
+    vh__activator *a;
+    vh__listener *l;
+    int rc = vh__activator_new(&o, &ops, w, &a, NULL);
+
+    if (rc)
+        return rc;
+    rc = vh__activator_listen(a, "tcp:127.0.0.1", w, &l, NULL);
+    vh__activator_free(a);
+    return rc;
+}
+
+static void without_memory_it_is_not_made(void **state)
+{
+    struct world w = { .a = NULL };
+
+    (void)state;
+    testenv_init(&w.env);
+    failalloc_sweep(build, &w);
+    testenv_fini(&w.env);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -378,6 +963,25 @@ int main(void)
         cmocka_unit_test(a_peer_that_ended_its_request_is_answered),
         cmocka_unit_test(an_instance_that_ends_first_still_hears),
         cmocka_unit_test(a_reset_of_either_end_is_one_for_the_other),
+        cmocka_unit_test(an_instance_that_listens_later_is_reached),
+        cmocka_unit_test(who_waits_too_long_is_reset),
+        cmocka_unit_test(an_instance_that_never_listens_is_given_up),
+        cmocka_unit_test(a_peer_that_goes_while_it_is_connected_is_over_at_once),
+        cmocka_unit_test(an_answer_for_a_peer_that_has_gone_is_fine),
+        cmocka_unit_test(nobody_who_waits_makes_the_loop_spin),
+        cmocka_unit_test(a_hundred_mib_both_ways_at_once_come_as_they_were_sent),
+        cmocka_unit_test(a_slow_reader_stops_the_writer_and_loses_nothing),
+        cmocka_unit_test(a_reset_passes_a_stalled_stream),
+        cmocka_unit_test(an_answer_before_a_reset_arrives),
+        cmocka_unit_test(closing_a_listener_resets_those_that_wait_and_no_others),
+        cmocka_unit_test(freeing_it_ends_whatever_goes_on),
+        cmocka_unit_test(beyond_the_limit_connections_are_reset),
+        cmocka_unit_test(without_descriptors_they_wait_until_there_are_some),
+        cmocka_unit_test(a_hundred_listeners_cost_little),
+        cmocka_unit_test(a_port_is_assigned_once_and_told_when_none_is_left),
+        cmocka_unit_test(unix_sockets_are_relayed_and_leave_nothing),
+        cmocka_unit_test(the_trace_of_a_waiting_request_is_known_and_the_request_stays),
+        cmocka_unit_test(without_memory_it_is_not_made),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
