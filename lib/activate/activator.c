@@ -86,7 +86,7 @@ static void woken(vh__watch *w, uint32_t events)
     uint64_t count;
 
     (void)events;
-    vh_ignore(read(w->fd, &count, sizeof(count)) < 0); /* the tasks are run after each round of events */
+    vh_ignore(read(w->fd, &count, sizeof(count)) < 0); /* tasks are run after each round of events */
 }
 
 static void end_overdue(vh__activator *a)
@@ -137,8 +137,8 @@ static void one_round(vh__activator *a)
         if (w->fd >= 0) /* an earlier event of this round may have closed it */
             w->ready(w, events[i].events);
     }
-    vh__activator_run_tasks(a);
     on_time(a);
+    vh__activator_run_tasks(a); /* last: what callbacks of this round asked for does not wake the loop */
     vh__conns_bury(a);
     vh__listeners_bury(a);
 }

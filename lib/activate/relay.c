@@ -18,11 +18,6 @@
 
 /* What one splice asks for: the slots of a pipe end it, and one of them can hold more than a page. */
 #define CHUNK ((size_t)1 << 20)
-/* After so many bytes the source probably has more, and looking at once is cheaper than another round of the loop. */
-#define MUCH ((size_t)32 << 10)
-/* Most fills of a pipe before other connections have their turn. */
-#define ROUNDS 8
-
 static ssize_t move(int from, int to, size_t n)
 {
     ssize_t moved = splice(from, NULL, to, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
@@ -63,22 +58,14 @@ static int drain(vh__flow *f, int to)
     return 0;
 }
 
-/* Moves what there is from |from| to |to|. 0 or -errno of the end that broke. */
+/* Moves a pipe of what there is, so that others have their turn. 0 or -errno of the end that broke. */
 static int flow_run(vh__pipes *pipes, vh__flow *f, int from, int to)
 {
-    size_t got = MUCH;
-    int rc = 0;
+    int rc = f->held || f->ended ? 0 : fill(pipes, f, from);
 
-    for (int round = 0; round < ROUNDS && got >= MUCH && !f->ended && !rc; round++) {
-        if (!f->held)
-            rc = fill(pipes, f, from);
-        got = f->held;
-        if (!rc)
-            rc = drain(f, to);
-        if (f->held)
-            return rc;
-    }
-    if (f->pipe.in >= 0)
+    if (!rc)
+        rc = drain(f, to);
+    if (!f->held && f->pipe.in >= 0)
         vh__pipes_put(pipes, &f->pipe);
     return rc;
 }

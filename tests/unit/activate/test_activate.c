@@ -33,6 +33,7 @@ struct world {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool grant_at_once;
+    bool grant_on_end; /* of the first, the second gets its place */
     vh__conn *waiting[SEEN_MAX]; /* in the order they came */
     unsigned wanted, ended, ended_granted;
 };
@@ -60,6 +61,8 @@ static void ended(vh__conn *conn, bool granted, void *arg)
     pthread_mutex_lock(&w->lock);
     w->ended++;
     w->ended_granted += granted;
+    if (w->grant_on_end && w->ended == 1)
+        vh__conn_grant(w->waiting[1], &w->at.at.any, w->at.len);
     pthread_cond_broadcast(&w->changed);
     pthread_mutex_unlock(&w->lock);
 }
@@ -427,6 +430,56 @@ static void who_waits_too_long_is_reset(void **state)
     wait_for(&w, &w.ended, 1);
     assert_int_equal(w.ended_granted, 0);
     close(client);
+    finish(&w);
+}
+
+static void a_place_that_gets_free_by_time_is_given_at_once(void **state)
+{
+    struct world w;
+    int client[2], instance;
+
+    (void)state;
+    begin_impatient(&w, false);
+    w.grant_on_end = true;
+    client[0] = client_of(&w);
+    wait_for(&w, &w.wanted, 1);
+    assert_int_equal(usleep(50000), 0);
+    client[1] = client_of(&w);
+    wait_for(&w, &w.ended, 1);
+    instance = accept_from(w.backend); /* a grant that is heard only later comes too late: nothing else wakes the loop */
+    say(client[1], "next");
+    hear(instance, "next");
+    hear_reset(client[0]);
+    close(client[0]);
+    close(client[1]);
+    close(instance);
+    wait_for(&w, &w.ended_granted, 1);
+    finish(&w);
+}
+
+static void an_attempt_without_answer_is_made_anew(void **state)
+{
+    struct world w;
+    int filler, client, instance;
+    int64_t start_ns;
+
+    (void)state;
+    begin(&w, true);
+    assert_return_code(listen(w.backend, 0), errno);
+    filler = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_return_code(connect(filler, &w.at.at.any, w.at.len), errno); /* no room: others are dropped without a word */
+    client = client_of(&w);
+    say(client, "anybody?");
+    start_ns = vh__clock_mono_ns();
+    assert_int_equal(usleep(30000), 0);
+    close(accept_from(w.backend));
+    instance = accept_from(w.backend);
+    assert_true(vh__clock_mono_ns() - start_ns < 900 * VH_NS_PER_MS); /* the kernel alone takes a second */
+    hear(instance, "anybody?");
+    close(client);
+    close(instance);
+    close(filler);
+    wait_for(&w, &w.ended_granted, 1);
     finish(&w);
 }
 
@@ -965,6 +1018,8 @@ int main(void)
         cmocka_unit_test(a_reset_of_either_end_is_one_for_the_other),
         cmocka_unit_test(an_instance_that_listens_later_is_reached),
         cmocka_unit_test(who_waits_too_long_is_reset),
+        cmocka_unit_test(a_place_that_gets_free_by_time_is_given_at_once),
+        cmocka_unit_test(an_attempt_without_answer_is_made_anew),
         cmocka_unit_test(an_instance_that_never_listens_is_given_up),
         cmocka_unit_test(a_peer_that_goes_while_it_is_connected_is_over_at_once),
         cmocka_unit_test(an_answer_for_a_peer_that_has_gone_is_fine),
