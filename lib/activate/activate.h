@@ -7,13 +7,16 @@
  *     vh__activator_listen(a, "tcp:127.0.0.1", hello, &listener, &err);
  *     ...
  *     wanted(conn, owner, arg):  note it, start an instance elsewhere; later, from any thread
- *         vh__conn_grant(conn, &address, &err)  or  vh__conn_refuse(conn)
- *     ended(conn, arg): the instance has one less
+ *         vh__conn_grant(conn, &address, n)  or  vh__conn_refuse(conn)
+ *     ended(conn, granted, arg): the instance has one less
  *
  * One thread of its own serves all listeners and connections, by an event loop. It never blocks: both callbacks are
- * called on it and may not block either.
+ * called on it and may not block either. It has all signals blocked, SIGPIPE among them.
  *
- * Threads: vh__activator_* and vh__conn_* from any thread, also from inside the callbacks.
+ * A connection is two descriptors, and two more for each direction that has bytes on their way just then.
+ *
+ * Threads: vh__conn_* from any thread, under any lock, also from inside the callbacks. So are vh__activator_listen()
+ * and vh__listener_close(), but not under a lock that the callbacks take: they wait for the loop.
  */
 #ifndef VH_ACTIVATE_ACTIVATE_H
 #define VH_ACTIVATE_ACTIVATE_H
@@ -41,37 +44,52 @@ typedef struct vh__activate_ops {
      * peer goes first, until ended().
      */
     void (*wanted)(vh__conn *conn, void *owner, void *arg);
-    /* |conn| is over and no longer valid: granted and closed, or its peer went while it waited. Not after a refusal. */
+    /*
+     * |conn| is over, and no longer valid once this returns: |granted| before and closed, or else its peer went, its
+     * time passed or its listener was closed while it waited. Once for each conn, but not after a refusal. An answer
+     * that the owner gives while this is on its way comes too late and changes nothing: so look the conn up under the
+     * owner's lock, and ignore one that was refused.
+     */
     void (*ended)(vh__conn *conn, bool granted, void *arg);
 } vh__activate_ops;
 
 typedef struct vh__activator_options {
     const vh_env *env;        /* borrowed */
-    uint32_t max_connections; /* of all listeners; further ones are closed at once */
-    uint32_t wait_ms;         /* a connection that waits longer for an instance is closed */
+    uint32_t max_connections; /* of all listeners; further ones are reset at once */
+    uint32_t wait_ms; /* a connection that waits longer for an instance is reset, and so is one whose instance accepts
+                         nothing for so long */
     uint16_t port_first, port_last; /* of assigned TCP ports */
 } vh__activator_options;
 
 /** Makes an activator and starts its thread. |ops| and |arg| are borrowed for its life. -ENOMEM, -errno. */
 VH_MUST_CHECK int vh__activator_new(const vh__activator_options *o, const vh__activate_ops *ops, void *arg,
                                     vh__activator **a, vh_error *err);
-/** Closes all connections and listeners, ends the thread, frees |a|. Every conn has been told to be ended by then. */
+/**
+ * Closes all connections and listeners, ends the thread, frees |a|. Every conn has been told to be ended by then. Not
+ * from inside a callback, nor under a lock that they take.
+ */
 void vh__activator_free(vh__activator *a);
 
 /**
  * Listens at |address|: "tcp:HOST:PORT", "tcp:HOST" (a port of the range that is free), "unix:/PATH" (0660, a stale
- * socket is replaced). On success |*listener| is the caller's (vh__listener_close()). VH_EINVALID, -EADDRINUSE.
+ * socket is replaced, one that is served is not); HOST is numeric, of IPv6 in brackets. wanted() may come before it
+ * returns. On success |*listener| is the caller's (vh__listener_close()), or goes with |a|. VH_EINVALID, -EADDRINUSE,
+ * -ENOMEM, -errno.
  */
 VH_MUST_CHECK int vh__activator_listen(vh__activator *a, const char *address, void *owner, vh__listener **listener,
                                        vh_error *err);
 /** The address it listens at, port included; borrowed. */
 const char *vh__listener_address(const vh__listener *listener);
-/** Stops listening; connections that wait are refused, those that were granted go on. No wanted() after it returned. */
+/**
+ * Stops listening; connections that wait are reset and told to be ended, those that were granted go on. No wanted()
+ * after it returned. NULL is fine.
+ */
 void vh__listener_close(vh__listener *listener);
 
 /**
- * Connects |conn| to the instance at |address| and relays from then on. An instance that does not accept is tried again
- * until wait_ms is over. Any thread; a conn whose peer has gone meanwhile is fine.
+ * Connects |conn| to the instance at |address| (copied) and relays from then on. An instance that does not accept is
+ * tried again each millisecond until wait_ms is over. A conn whose peer has gone meanwhile is fine. The first answer
+ * counts, grant or refusal.
  */
 void vh__conn_grant(vh__conn *conn, const struct sockaddr *address, socklen_t n);
 /** Closes a waiting |conn|, with a reset. */

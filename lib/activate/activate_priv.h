@@ -89,7 +89,8 @@ struct vh__activator {
     struct vh__conn_queue timed;    /* in the order of their deadlines, since all wait equally long */
     struct vh__conn_queue attempts;
     struct vh__listeners listeners, closed; /* freed as graves are */
-    int64_t paused_until_ms; /* accepting; 0: it goes on */
+    bool paused; /* nothing is accepted, for want of descriptors */
+    int64_t paused_until_ms;
     vh__pipes pipes;
     int64_t now_ms; /* since the last events came */
     pthread_mutex_t lock;

@@ -108,7 +108,7 @@ static int patience(const vh__activator *a)
     const vh__conn *first = TAILQ_FIRST(&a->timed);
     int64_t until = first ? first->deadline_ms : INT64_MAX;
 
-    if (a->paused_until_ms)
+    if (a->paused)
         until = VH_MIN(until, a->paused_until_ms);
     if (!TAILQ_EMPTY(&a->attempts))
         until = VH_MIN(until, a->now_ms + 1);
@@ -119,7 +119,7 @@ static int patience(const vh__activator *a)
 
 static void on_time(vh__activator *a)
 {
-    if (a->paused_until_ms && a->now_ms >= a->paused_until_ms)
+    if (a->paused && a->now_ms >= a->paused_until_ms)
         vh__listeners_resume(a);
     end_overdue(a);
     vh__conns_attempt(a);

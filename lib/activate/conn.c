@@ -2,7 +2,6 @@
 #include "activate_priv.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -50,15 +49,12 @@ void vh__conn_begin(vh__listener *listener, int fd)
     vh__activator *a = listener->a;
     vh__watch refused = { .fd = fd };
     vh__conn *c = a->nconns < a->opts.max_connections ? conn_new(listener, fd) : NULL;
-    static const int on = 1;
 
     if (!c) {
         vh__watch_be_reset(&refused);
         vh__watch_close(&refused);
         return;
     }
-    if (listener->place.ino == 0)
-        vh_ignore(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on))); /* slower without, but right */
     a->ops->wanted(c, listener->owner, a->arg);
     vh__activator_run_tasks(a); /* granted on the spot, it needs not be watched until then */
     if (is_waiting(c) && vh__watch_set(a->epoll, &c->client, EPOLLRDHUP | EPOLLET))

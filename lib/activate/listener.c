@@ -2,6 +2,7 @@
 #include "activate_priv.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,8 @@
 #define BURST 16
 /* Without descriptors nothing is accepted for so long; who comes meanwhile waits in the backlog. */
 #define PAUSE_MS 50
+/* It is told again after so long without. */
+#define QUIET_MS 1000
 
 /* Listens at |at|, with its port. */
 static int tcp_listen(const vh__address *at, int *fd)
@@ -23,6 +26,7 @@ static int tcp_listen(const vh__address *at, int *fd)
     static const int on = 1;
 
     if (made < 0 || setsockopt(made, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+        setsockopt(made, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 || /* what is accepted inherits it */
         bind(made, &at->at.any, at->len) < 0 || listen(made, BACKLOG) < 0)
         return -errno;
     *fd = vh_steal_fd(&made);
@@ -71,25 +75,26 @@ static void close_socket(vh__listener *l)
     vh__watch_close(&l->watch);
 }
 
-static void pause_accepting(vh__activator *a, int code)
-{
-    vh__listener *l;
-
-    vh__log(a->opts.env, VH_LOG_WARN, "activate", NULL, "cannot accept connections: %s; trying again in %d ms",
-            vh_strerror(-code), PAUSE_MS);
-    a->paused_until_ms = a->now_ms + PAUSE_MS;
-    LIST_FOREACH(l, &a->listeners, link)
-        vh_ignore(vh__watch_set(a->epoll, &l->watch, 0)); /* it stays watched, and accepting fails again */
-}
-
 void vh__listeners_resume(vh__activator *a)
 {
     vh__listener *l;
 
-    a->paused_until_ms = 0;
+    a->paused = false;
     LIST_FOREACH(l, &a->listeners, link)
-        if (vh__watch_set(a->epoll, &l->watch, EPOLLIN))
-            a->paused_until_ms = a->now_ms + PAUSE_MS; /* again later */
+        vh_ignore(vh__watch_set(a->epoll, &l->watch, EPOLLIN)); /* changing what is watched needs no memory */
+}
+
+static void pause_accepting(vh__activator *a, int code)
+{
+    vh__listener *l;
+
+    if (a->now_ms - a->paused_until_ms > QUIET_MS)
+        vh__log(a->opts.env, VH_LOG_WARN, "activate", NULL,
+                "cannot accept connections: %s; they wait in the queue. Raise LimitNOFILE", vh_strerror(-code));
+    a->paused = true;
+    a->paused_until_ms = a->now_ms + PAUSE_MS;
+    LIST_FOREACH(l, &a->listeners, link)
+        vh_ignore(vh__watch_set(a->epoll, &l->watch, 0)); /* as above */
 }
 
 static void acceptable(vh__watch *w, uint32_t events)
@@ -121,7 +126,7 @@ static void add(void *arg)
     struct change *change = arg;
     vh__listener *l = change->l;
 
-    change->rc = vh__watch_set(l->a->epoll, &l->watch, l->a->paused_until_ms ? 0 : EPOLLIN);
+    change->rc = vh__watch_set(l->a->epoll, &l->watch, l->a->paused ? 0 : EPOLLIN);
     if (!change->rc)
         LIST_INSERT_HEAD(&l->a->listeners, l, link);
 }

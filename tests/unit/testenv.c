@@ -7,7 +7,7 @@
 
 #include "path.h"
 
-static int count_fds(void)
+int testenv_count_fds(void)
 {
     DIR *d = opendir("/proc/self/fd");
     int n = 0;
@@ -33,7 +33,7 @@ void testenv_init(testenv *t)
     vh_error err = { 0 };
 
     memset(t, 0, sizeof(*t));
-    t->open_fds = count_fds();
+    t->open_fds = testenv_count_fds();
     strcpy(t->dir, "/tmp/vhive-test-XXXXXX");
     assert_non_null(mkdtemp(t->dir));
     snprintf(state, sizeof(state), "%s/state", t->dir);
@@ -53,7 +53,7 @@ void testenv_fini(testenv *t)
 
     vh_env_free(t->env);
     assert_ok(vh__path_remove(t->dir, &err), err);
-    assert_int_equal(count_fds(), t->open_fds);
+    assert_int_equal(testenv_count_fds(), t->open_fds);
 }
 
 int testenv_required(const char *capability)

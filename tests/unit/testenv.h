@@ -18,6 +18,9 @@ typedef struct testenv {
 void testenv_init(testenv *t);
 void testenv_fini(testenv *t);
 
+/** How many descriptors this process has open, give or take the same few. */
+int testenv_count_fds(void);
+
 /**
  * Ends the test as skipped because |capability| is missing, or fails it when VH_TEST_REQUIRE (a comma-separated
  * list) names the capability.

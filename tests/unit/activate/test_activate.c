@@ -217,6 +217,22 @@ static void reset(int fd)
     close(fd);
 }
 
+/* A client and the instance it was given at once. */
+static void join(struct world *w, int *client, int *instance)
+{
+    *client = client_of(w);
+    *instance = accept_from(w->backend);
+}
+
+/* Ends the only connection that was granted, and all. */
+static void part(struct world *w, int client, int instance)
+{
+    close(client);
+    close(instance);
+    wait_for(w, &w->ended_granted, 1);
+    finish(w);
+}
+
 static void a_connection_waits_and_is_relayed_once_granted(void **state)
 {
     struct world w;
@@ -247,8 +263,7 @@ static void granted_at_once_it_is_relayed(void **state)
 
     (void)state;
     begin(&w, true);
-    client = client_of(&w);
-    instance = accept_from(w.backend);
+    join(&w, &client, &instance);
     say(instance, "220 ready"); /* the server speaks first */
     hear(client, "220 ready");
     say(client, "quit");
@@ -330,8 +345,7 @@ static void an_instance_that_ends_first_still_hears(void **state)
 
     (void)state;
     begin(&w, true);
-    client = client_of(&w);
-    instance = accept_from(w.backend);
+    join(&w, &client, &instance);
     say(instance, "bye");
     shutdown(instance, SHUT_WR);
     hear(client, "bye");
@@ -352,16 +366,14 @@ static void a_reset_of_either_end_is_one_for_the_other(void **state)
 
     (void)state;
     begin(&w, true);
-    client = client_of(&w);
-    instance = accept_from(w.backend);
+    join(&w, &client, &instance);
     say(instance, "half an ans");
     hear(client, "half an ans");
     reset(instance);
     hear_reset(client);
     close(client);
     wait_for(&w, &w.ended_granted, 1);
-    client = client_of(&w);
-    instance = accept_from(w.backend);
+    join(&w, &client, &instance);
     say(client, "half a req");
     hear(instance, "half a req");
     reset(client);
@@ -401,10 +413,7 @@ static void an_instance_that_listens_later_is_reached(void **state)
     hear(instance, "early");
     say(instance, "in time");
     hear(client, "in time");
-    close(client);
-    close(instance);
-    wait_for(&w, &w.ended_granted, 1);
-    finish(&w);
+    part(&w, client, instance);
 }
 
 static void begin_impatient(struct world *w, bool grant_at_once)
@@ -522,6 +531,8 @@ static void an_answer_for_a_peer_that_has_gone_is_fine(void **state)
 
     (void)state;
     begin(&w, false);
+    close(w.backend);
+    w.backend = make_backend(&w.at, false); /* one that accepted would have a say in when it is over */
     for (unsigned i = 0; i < 50; i++) { /* the answer comes before, while and after the peer goes */
         client = client_of(&w);
         wait_for(&w, &w.wanted, i + 1);
@@ -635,13 +646,9 @@ static void a_hundred_mib_both_ways_at_once_come_as_they_were_sent(void **state)
 
     (void)state;
     begin(&w, true);
-    client = client_of(&w);
-    instance = accept_from(w.backend);
+    join(&w, &client, &instance);
     run_both_ways(client, instance, (size_t)100 << 20);
-    close(client);
-    close(instance);
-    wait_for(&w, &w.ended_granted, 1);
-    finish(&w);
+    part(&w, client, instance);
 }
 
 /* Sends until nothing is taken any more for a while; how much it was. */
@@ -681,8 +688,7 @@ static void a_slow_reader_stops_the_writer_and_loses_nothing(void **state)
 
     (void)state;
     begin(&w, true);
-    client = client_of(&w);
-    instance = accept_from(w.backend);
+    join(&w, &client, &instance);
     sent = send_until_full(instance);
     stays_calm();
     say(client, "still there?"); /* the other direction does not care */
@@ -703,15 +709,13 @@ static void a_reset_passes_a_stalled_stream(void **state)
 
     (void)state;
     begin(&w, true);
-    client = client_of(&w);
-    instance = accept_from(w.backend);
+    join(&w, &client, &instance);
     (void)send_until_full(instance);
     reset(client);
     wait_for(&w, &w.ended_granted, 1);
     assert_int_equal(send(instance, "", 1, MSG_NOSIGNAL), -1);
     close(instance);
-    client = client_of(&w);
-    instance = accept_from(w.backend);
+    join(&w, &client, &instance);
     (void)send_until_full(instance);
     reset(instance);
     wait_for(&w, &w.ended_granted, 2);
@@ -726,8 +730,7 @@ static void an_answer_before_a_reset_arrives(void **state)
 
     (void)state;
     begin(&w, true);
-    client = client_of(&w);
-    instance = accept_from(w.backend);
+    join(&w, &client, &instance);
     (void)send_until_full(client); /* a request nobody reads */
     say(instance, "413 too large");
     close(instance); /* with unread bytes: the kernel resets */
@@ -865,10 +868,7 @@ static void without_descriptors_they_wait_until_there_are_some(void **state)
     instance = accept_from(w.backend);
     say(client, "patient");
     hear(instance, "patient");
-    close(client);
-    close(instance);
-    wait_for(&w, &w.ended_granted, 1);
-    finish(&w);
+    part(&w, client, instance);
 }
 
 static void a_hundred_listeners_cost_little(void **state)
@@ -939,8 +939,7 @@ static void unix_sockets_are_relayed_and_leave_nothing(void **state)
     snprintf(address, sizeof(address), "unix:%s/function", w.env.dir);
     assert_ok(vh__activator_listen(w.a, address, &w, &w.listener, &err), err);
     assert_string_equal(vh__listener_address(w.listener), address);
-    client = client_of(&w);
-    instance = accept_from(w.backend);
+    join(&w, &client, &instance);
     run_both_ways(client, instance, (size_t)4 << 20);
     close(client);
     close(instance);
@@ -975,10 +974,7 @@ static void the_trace_of_a_waiting_request_is_known_and_the_request_stays(void *
     grant(&w, 0);
     instance = accept_from(w.backend);
     hear(instance, request);
-    close(client);
-    close(instance);
-    wait_for(&w, &w.ended_granted, 1);
-    finish(&w);
+    part(&w, client, instance);
 }
 
 static int build(void *arg)

@@ -3,7 +3,6 @@
  * descriptors, and the activator needs two of them for each.
  */
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -142,18 +141,6 @@ static long private_bytes(void)
     return kib * 1024;
 }
 
-static int count_fds(void)
-{
-    DIR *d = opendir("/proc/self/fd");
-    int n = 0;
-
-    assert_non_null(d);
-    while (readdir(d))
-        n++;
-    closedir(d);
-    return n;
-}
-
 static long cpu_ms(void)
 {
     struct timespec t;
@@ -225,13 +212,13 @@ static void ten_thousand_idle_connections_cost_little_and_go_on(void **state)
     assert_ok(vh__activator_new(&o, &ops, NULL, &a, &err), err);
     assert_ok(vh__activator_listen(a, "tcp:127.0.0.1", &instance, &l, &err), err);
     assert_ok(vh__address_parse(vh__listener_address(l), &function, &err), err);
-    fds = count_fds();
+    fds = testenv_count_fds();
     before = private_bytes();
     assert_int_equal(send(talk[0], &function, sizeof(function), 0), sizeof(function));
     hear(talk[0]);
     print_message("%d connections, %ld bytes each\n", n, (private_bytes() - before) / n);
     assert_true(private_bytes() - before < (long)n * BYTES_EACH);
-    assert_true(count_fds() - fds < 2 * n + 16); /* two each, and the pipes that are kept */
+    assert_true(testenv_count_fds() - fds < 2 * n + 16); /* two each, and the pipes that are kept */
     cpu = cpu_ms();
     assert_int_equal(usleep(300000), 0);
     assert_true(cpu_ms() - cpu < 50);
