@@ -55,7 +55,8 @@ typedef struct vh__activate_ops {
 
 typedef struct vh__activator_options {
     const vh_env *env;        /* borrowed */
-    uint32_t max_connections; /* of all listeners; further ones are reset at once */
+    uint32_t max_connections; /* of all listeners; further ones are reset at once. No more than RLIMIT_NOFILE has
+                                 descriptors for when the activator is made: raise it before */
     uint32_t wait_ms; /* a connection that waits longer for an instance is reset, and so is one whose instance accepts
                          nothing for so long */
     uint16_t port_first, port_last; /* of assigned TCP ports */

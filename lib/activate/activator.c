@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "auto.h"
@@ -14,6 +15,8 @@
 
 /* Events fetched at once. */
 #define EVENTS 64
+/* Descriptors for all but the two of each connection. */
+#define DESCRIPTORS_KEPT 512u
 
 static bool on_loop(const vh__activator *a)
 {
@@ -189,6 +192,26 @@ static int open_loop(vh__activator *a)
     return rc ? rc : start_thread(a);
 }
 
+/*
+ * Takes no more connections than there are descriptors for: a flood of them would leave none for the pipes of those
+ * that are established.
+ */
+static void fit_connections(vh__activator_options *o)
+{
+    struct rlimit limit;
+    rlim_t most;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+        return;
+    most = (limit.rlim_cur - VH_MIN(limit.rlim_cur / 2, DESCRIPTORS_KEPT)) / 2;
+    if (o->max_connections <= most)
+        return;
+    vh__log(o->env, VH_LOG_WARN, "activate", NULL,
+            "descriptors are enough for %u connections, not for %u; raise LimitNOFILE to %u", (unsigned)most,
+            o->max_connections, o->max_connections * 2 + DESCRIPTORS_KEPT);
+    o->max_connections = (uint32_t)most;
+}
+
 static vh__activator *alloc_activator(const vh__activator_options *o, const vh__activate_ops *ops, void *arg)
 {
     vh__activator *a = calloc(1, sizeof(*a));
@@ -196,6 +219,7 @@ static vh__activator *alloc_activator(const vh__activator_options *o, const vh__
     if (!a)
         return NULL;
     a->opts = *o;
+    fit_connections(&a->opts);
     a->ops = ops;
     a->arg = arg;
     a->epoll = -1;

@@ -35,8 +35,8 @@ static int parse_port(const char *text, const char *digits, uint16_t *port, vh_e
     size_t n = strlen(digits);
 
     if (n == 0 || n > 5 || strspn(digits, "0123456789") != n || digits[0] == '0')
-        return vh_error_set(err, VH_EINVALID, "address '%.150s': ports are 1 to 65535; leave it out to have one assigned",
-                            text);
+        return vh_error_set(err, VH_EINVALID,
+                            "address '%.150s': ports are 1 to 65535; leave it out to have one assigned", text);
     for (size_t i = 0; i < n; i++)
         value = value * 10 + (unsigned)(digits[i] - '0');
     if (value > UINT16_MAX)
@@ -73,7 +73,7 @@ static int parse_tcp(const char *text, const char *rest, vh__address *a, vh_erro
     if (!split(rest, host, &digits, &v6) ||
         inet_pton(v6 ? AF_INET6 : AF_INET, host, v6 ? (void *)&a->at.v6.sin6_addr : (void *)&a->at.v4.sin_addr) != 1)
         return vh_error_set(err, VH_EINVALID,
-                            "address '%.150s': HOST must be a numeric address, as in tcp:127.0.0.1:8080 or tcp:[::1]:8080",
+                            "address '%.150s': HOST must be a numeric address, as in tcp:127.0.0.1 or tcp:[::1]:8080",
                             text);
     rc = digits ? parse_port(text, digits, &port, err) : 0;
     if (rc)

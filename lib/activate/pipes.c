@@ -18,7 +18,7 @@ int vh__pipes_get(vh__pipes *pipes, vh__pipe *pipe)
     }
     if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
         return -errno;
-    vh_ignore(fcntl(fds[0], F_SETPIPE_SZ, PIPE_BYTES) < 0); /* refused past the user's share of pages: slower, but right */
+    vh_ignore(fcntl(fds[0], F_SETPIPE_SZ, PIPE_BYTES) < 0); /* refused past a user's share of pages */
     *pipe = (vh__pipe){ .out = fds[0], .in = fds[1] };
     return 0;
 }

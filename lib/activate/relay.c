@@ -18,6 +18,7 @@
 
 /* What one splice asks for: the slots of a pipe end it, and one of them can hold more than a page. */
 #define CHUNK ((size_t)1 << 20)
+
 static ssize_t move(int from, int to, size_t n)
 {
     ssize_t moved = splice(from, NULL, to, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
@@ -98,16 +99,16 @@ static void go_on(vh__conn *c, int rc)
 {
     if (rc) {
         salvage(c);
-    } else {
-        pass_end(&c->up, c->instance.fd);
-        pass_end(&c->down, c->client.fd);
+        vh__conn_end(c, true);
+        return;
     }
-    if (!rc)
-        rc = vh__watch_set(c->a->epoll, &c->client, wanted(&c->up, &c->down));
-    if (!rc)
-        rc = vh__watch_set(c->a->epoll, &c->instance, wanted(&c->down, &c->up));
-    if (rc || (c->up.ended && c->down.ended))
-        vh__conn_end(c, rc != 0);
+    pass_end(&c->up, c->instance.fd);
+    pass_end(&c->down, c->client.fd);
+    if (c->up.ended && c->down.ended)
+        vh__conn_end(c, false);
+    else if (vh__watch_set(c->a->epoll, &c->client, wanted(&c->up, &c->down)) ||
+             vh__watch_set(c->a->epoll, &c->instance, wanted(&c->down, &c->up)))
+        vh__conn_end(c, true);
 }
 
 static int error_of(const vh__watch *w)
@@ -119,8 +120,8 @@ static int error_of(const vh__watch *w)
 }
 
 /*
- * Events of |w|, whose bytes are |from| and go to |other|. One that was reset is read to its end first: what came before
- * the reset still counts.
+ * Events of |w|, whose bytes are |from| and go to |other|. One that was reset is read to its end first: what came
+ * before the reset still counts.
  */
 static void ready(vh__conn *c, vh__watch *w, vh__flow *from, vh__watch *other, vh__flow *to, uint32_t events)
 {

@@ -68,8 +68,9 @@ int vh__unix_listen(const char *path, int *fd, vh__unix_place *place, vh_error *
     int rc;
 
     if (path[0] != '/' || strlen(path) >= sizeof(at.sun_path))
-        return vh_error_set(err, VH_EINVALID, "socket '%.150s': paths of sockets are absolute and have at most %zu bytes",
-                            path, sizeof(at.sun_path) - 1);
+        return vh_error_set(err, VH_EINVALID,
+                            "socket '%.150s': paths of sockets are absolute and have at most %zu bytes", path,
+                            sizeof(at.sun_path) - 1);
     strcpy(at.sun_path, path);
     made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (made < 0)

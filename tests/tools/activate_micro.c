@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -61,13 +62,23 @@ static const vh__activate_ops ops = { wanted, ended };
 
 static vh__activator *make_activator(vh_env *env)
 {
-    vh__activator_options o = { .env = env, .max_connections = 100000, .wait_ms = 10000,
+    vh__activator_options o = { .env = env, .max_connections = 8000, .wait_ms = 10000,
                                 .port_first = 20000, .port_last = 29999 };
     vh__activator *a;
     vh_error err = { 0 };
 
     must(vh__activator_new(&o, &ops, NULL, &a, &err), &err);
     return a;
+}
+
+/* The activator takes no more connections than there are descriptors for. */
+static void raise_limit(void)
+{
+    struct rlimit limit;
+
+    must_not_fail(getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
+    limit.rlim_cur = limit.rlim_max;
+    must_not_fail(setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
 }
 
 static int relay(vh_env *env, const char *address, const char *backend)
@@ -303,8 +314,8 @@ static void measure_idle(const vh__address *at)
     must_not_fail(pipe(ready), "pipe");
     idlers = start_idlers(at, IDLE, ready[1]);
     must_not_fail(read(ready[0], &byte, 1), "read");
-    printf("%-28s %ld bytes of private memory, %d connections\n", "idle connection", (private_kib() - before) * 1024 / IDLE,
-           IDLE);
+    printf("%-28s %ld bytes of private memory, %d connections\n", "idle connection",
+           (private_kib() - before) * 1024 / IDLE, IDLE);
     end(idlers);
     close(ready[0]);
     close(ready[1]);
@@ -334,6 +345,7 @@ int main(int argc, char **argv)
     vh_error err = { 0 };
     int rc = 0;
 
+    raise_limit();
     must(vh_env_new(NULL, &env, &err), &err);
     if (argc == 4 && strcmp(argv[1], "relay") == 0) {
         rc = relay(env, argv[2], argv[3]);

@@ -455,7 +455,7 @@ static void a_place_that_gets_free_by_time_is_given_at_once(void **state)
     assert_int_equal(usleep(50000), 0);
     client[1] = client_of(&w);
     wait_for(&w, &w.ended, 1);
-    instance = accept_from(w.backend); /* a grant that is heard only later comes too late: nothing else wakes the loop */
+    instance = accept_from(w.backend); /* nothing else wakes the loop */
     say(client[1], "next");
     hear(instance, "next");
     hear_reset(client[0]);

@@ -10,8 +10,9 @@
 static void what_is_parsed_is_written_again(void **state)
 {
     static const char *const addresses[] = {
-        "tcp:127.0.0.1:1", "tcp:0.0.0.0:65535", "tcp:[::1]:8080", "tcp:[::]:443", "tcp:[fe80::1:2]:80", "unix:/run/x.sock",
-        "unix:/a/directory/of/some/length/so/that/the/path/is/as/long/as/the/kernel/lets/a/path/of/a/socket/be/abcdefgh",
+        "tcp:127.0.0.1:1", "tcp:0.0.0.0:65535", "tcp:[::1]:8080", "tcp:[::]:443", "tcp:[fe80::1:2]:80",
+        "unix:/run/x.sock", "unix:/a/directory/of/some/length/so/that/the/path/is/as/long/as/the/kernel/lets/"
+                            "a/path/of/a/socket/be/abcdefgh",
     };
     char text[VH_ACTIVATE_ADDRESS];
     vh_error err = { 0 };
@@ -76,7 +77,8 @@ static void what_is_wrong_is_told_with_the_remedy(void **state)
         { "unix:@abstract", "absolute" },
         { "unix:/run/", "names a file" },
         { "unix:/run/a\nb", "control character" },
-        { "unix:/a/directory/of/some/length/so/that/the/path/is/longer/than/the/kernel/lets/a/path/of/a/socket/be/ab/cde/fgh",
+        { "unix:/a/directory/of/some/length/so/that/the/path/is/longer/than/the/kernel/lets/"
+          "a/path/of/a/socket/be/ab/cde/fgh",
           "sockets allow 107" },
     };
     vh_error err;

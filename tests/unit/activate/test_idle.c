@@ -23,8 +23,8 @@
 
 #define WANTED 10000
 #define FEWEST 1000
-/* Descriptors for everything else. */
-#define OTHERS 100
+/* Descriptors that the activator leaves for everything else. */
+#define OTHERS 512
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define BYTES_EACH 8192 /* red zones and shadow are not ours */

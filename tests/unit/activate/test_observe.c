@@ -1,4 +1,4 @@
-/* What the head of a request says about its trace. The bytes are those of curl, kept as seeds of the fuzz target too. */
+/* What the head of a request says about its trace. */
 #include <nghttp2/nghttp2.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,7 +39,7 @@ static void what_is_no_whole_header_of_a_request_is_not_taken(void **state)
         "GET / HTTP/1.1\r\ntraceparent: " W3C,           /* its end may be missing */
         "GET / HTTP/1.1\r\n\r\ntraceparent: " W3C "\r\n", /* a body */
         "GET / HTTP/1.1\r\nxtraceparent: " W3C "\r\n\r\n", "GET / HTTP/1.1\r\ntraceparent " W3C "\r\n\r\n",
-        "GET / HTTP/1.1\r\ntraceparent: " W3C "-and-a-tail-that-no-version-of-the-header-was-ever-known-to-have\r\n\r\n",
+        "GET / HTTP/1.1\r\ntraceparent: " W3C "-and-a-tail-that-no-version-was-ever-known-to-have\r\n\r\n",
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     };
     vh__trace_context c;
