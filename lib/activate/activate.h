@@ -101,7 +101,7 @@ void vh__conn_refuse(vh__conn *conn);
  */
 void vh__conn_cut(vh__conn *conn);
 /**
- * Looks at what the peer of a waiting |conn| has sent so far, which stays where it is, for the trace its first request
+ * Looks at what the peer of a waiting |conn| has sent so far, which stays there, for the trace its first request
  * belongs to: HTTP/1 or HTTP/2 headers traceparent, b3, x-b3-*, in the first 8 KiB. The later it is asked the more has
  * come: just before granting is best. False, and |*context| untouched, if there is none. Any thread.
  */

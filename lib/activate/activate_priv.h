@@ -15,7 +15,6 @@
 #include "activate.h"
 #include "address.h"
 #include "pipes.h"
-#include "unix_listen.h"
 #include "watch.h"
 
 /** The object of |type| whose |member| is at |p|. */
@@ -70,7 +69,8 @@ struct vh__listener {
     struct vh__conn_queue waiting;
     vh__watch watch;
     char address[VH_ACTIVATE_ADDRESS];
-    vh__unix_place place; /* of a Unix socket */
+    dev_t dev; /* of the file of a Unix socket, which may be another's by the time it is to be removed */
+    ino_t ino; /* 0: TCP */
 };
 
 LIST_HEAD(vh__listeners, vh__listener);

@@ -17,8 +17,8 @@
 #include "auto.h"
 #include "clock.h"
 #include "failalloc.h"
+#include "listen.h"
 #include "testenv.h"
-#include "unix_listen.h"
 
 #define SEEN_MAX 64
 /* Nothing here takes longer, unless it hangs. */
@@ -80,6 +80,13 @@ static void wait_for(struct world *w, const unsigned *count, unsigned n)
     while (*count < n)
         if (pthread_cond_timedwait(&w->changed, &w->lock, &until))
             fail_msg("%u came within %d ms, not %u", *count, LIMIT_MS, n);
+    assert_int_equal(*count, n);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void assert_count(struct world *w, const unsigned *count, unsigned n)
+{
+    pthread_mutex_lock(&w->lock);
     assert_int_equal(*count, n);
     pthread_mutex_unlock(&w->lock);
 }
@@ -252,7 +259,7 @@ static void a_connection_waits_and_is_relayed_once_granted(void **state)
     hear_end(instance);
     close(instance);
     wait_for(&w, &w.ended_granted, 1);
-    assert_int_equal(w.ended, 1);
+    assert_count(&w, &w.ended, 1);
     finish(&w);
 }
 
@@ -288,7 +295,7 @@ static void a_refused_connection_is_reset(void **state)
     hear_reset(client);
     close(client);
     vh__listener_close(w.listener);
-    assert_int_equal(w.ended, 0);
+    assert_count(&w, &w.ended, 0);
     finish(&w);
 }
 
@@ -308,7 +315,7 @@ static void a_peer_that_goes_while_it_waits_is_over_at_once(void **state)
     wait_for(&w, &w.wanted, 2);
     reset(client);
     wait_for(&w, &w.ended, 2);
-    assert_int_equal(w.ended_granted, 0);
+    assert_count(&w, &w.ended_granted, 0);
     finish(&w);
 }
 
@@ -324,7 +331,7 @@ static void a_peer_that_ended_its_request_is_answered(void **state)
     shutdown(client, SHUT_WR);
     wait_for(&w, &w.wanted, 1);
     assert_int_equal(usleep(20000), 0);
-    assert_int_equal(w.ended, 0);
+    assert_count(&w, &w.ended, 0);
     grant(&w, 0);
     instance = accept_from(w.backend);
     hear(instance, "request");
@@ -437,7 +444,7 @@ static void who_waits_too_long_is_reset(void **state)
     client = client_of(&w);
     hear_reset(client);
     wait_for(&w, &w.ended, 1);
-    assert_int_equal(w.ended_granted, 0);
+    assert_count(&w, &w.ended_granted, 0);
     close(client);
     finish(&w);
 }
@@ -570,7 +577,7 @@ static void nobody_who_waits_makes_the_loop_spin(void **state)
     shutdown(instance[2], SHUT_WR);
     hear_end(client[2]);
     stays_calm();
-    assert_int_equal(w.ended, 0);
+    assert_count(&w, &w.ended, 0);
     for (int i = 0; i < 3; i++)
         close(client[i]);
     close(instance[1]);
@@ -759,8 +766,8 @@ static void closing_a_listener_resets_those_that_wait_and_no_others(void **state
     wait_for(&w, &w.wanted, 2);
     strcpy(address, vh__listener_address(w.listener));
     vh__listener_close(w.listener);
-    assert_int_equal(w.ended, 1); /* told before it returned */
-    assert_int_equal(w.ended_granted, 0);
+    assert_count(&w, &w.ended, 1); /* told before it returned */
+    assert_count(&w, &w.ended_granted, 0);
     hear_reset(client[1]);
     close(client[1]);
     assert_ok(vh__address_parse(address, &at, &err), err);
@@ -798,8 +805,8 @@ static void freeing_it_ends_whatever_goes_on(void **state)
     grant(&w, 2); /* connects for ever; the last one waits */
     vh__activator_free(w.a);
     w.a = NULL;
-    assert_int_equal(w.ended, 4);
-    assert_int_equal(w.ended_granted, 3);
+    assert_count(&w, &w.ended, 4);
+    assert_count(&w, &w.ended_granted, 3);
     hear_reset(client[0]);
     hear_reset(client[3]);
     for (int i = 0; i < 4; i++)
@@ -826,7 +833,7 @@ static void beyond_the_limit_connections_are_reset(void **state)
     wait_for(&w, &w.wanted, 2);
     client[2] = client_of(&w);
     hear_reset(client[2]);
-    assert_int_equal(w.wanted, 2);
+    assert_count(&w, &w.wanted, 2);
     close(client[0]);
     wait_for(&w, &w.ended, 1);
     close(client[2]);
@@ -861,7 +868,7 @@ static void without_descriptors_they_wait_until_there_are_some(void **state)
     assert_return_code(setrlimit(RLIMIT_NOFILE, &none), errno);
     assert_return_code(connect(client, &at.at.any, at.len), errno);
     stays_calm();
-    assert_int_equal(w.wanted, 0);
+    assert_count(&w, &w.wanted, 0);
     assert_return_code(setrlimit(RLIMIT_NOFILE, &before), errno);
     wait_for(&w, &w.wanted, 1);
     set_deadline(client);
@@ -922,7 +929,6 @@ static void a_port_is_assigned_once_and_told_when_none_is_left(void **state)
 static void unix_sockets_are_relayed_and_leave_nothing(void **state)
 {
     vh_error err = { 0 };
-    vh__unix_place place;
     struct world w;
     char address[96];
     struct stat st;
@@ -934,7 +940,7 @@ static void unix_sockets_are_relayed_and_leave_nothing(void **state)
     close(w.backend);
     snprintf(address, sizeof(address), "unix:%s/instance", w.env.dir);
     assert_ok(vh__address_parse(address, &w.at, &err), err);
-    assert_ok(vh__unix_listen(w.at.at.un.sun_path, &w.backend, &place, &err), err);
+    assert_ok(vh__listen_unix(w.at.at.un.sun_path, 0600, (gid_t)-1, &w.backend, &err), err);
     assert_return_code(fcntl(w.backend, F_SETFL, 0), errno);
     snprintf(address, sizeof(address), "unix:%s/function", w.env.dir);
     assert_ok(vh__activator_listen(w.a, address, &w, &w.listener, &err), err);
@@ -952,6 +958,13 @@ static void unix_sockets_are_relayed_and_leave_nothing(void **state)
     wait_for(&w, &w.ended, 2);
     vh__listener_close(w.listener);
     assert_int_equal(stat(address + 5, &st), -1);
+    assert_ok(vh__activator_listen(w.a, address, &w, &w.listener, &err), err);
+    assert_return_code(stat(address + 5, &st), errno);
+    assert_int_equal(st.st_mode, S_IFSOCK | 0660);
+    assert_return_code(unlink(address + 5), errno); /* taken over by another, which is left alone */
+    assert_return_code(mkdir(address + 5, 0700), errno);
+    vh__listener_close(w.listener);
+    assert_return_code(rmdir(address + 5), errno);
     finish(&w);
 }
 
