@@ -96,8 +96,8 @@ void vh__conn_grant(vh__conn *conn, const struct sockaddr *address, socklen_t n)
 /** Closes a waiting |conn|, with a reset. */
 void vh__conn_refuse(vh__conn *conn);
 /**
- * Ends |conn|, waiting or granted, with a reset; ended() follows. For an instance that is gone without having closed its
- * connections. Any thread, under the owner's lock: |conn| has to be valid.
+ * Ends |conn|, waiting or granted, with a reset; ended() follows. For an instance that is gone without having closed
+ * its connections. Any thread, under the owner's lock: |conn| has to be valid.
  */
 void vh__conn_cut(vh__conn *conn);
 /**

@@ -748,6 +748,24 @@ static void an_answer_before_a_reset_arrives(void **state)
     finish(&w);
 }
 
+static void a_connection_that_is_cut_is_reset_at_both_ends(void **state)
+{
+    struct world w;
+    int client, instance;
+
+    (void)state;
+    begin(&w, true);
+    join(&w, &client, &instance);
+    say(client, "x");
+    hear(instance, "x");
+    pthread_mutex_lock(&w.lock);
+    vh__conn_cut(w.waiting[0]);
+    pthread_mutex_unlock(&w.lock);
+    hear_reset(client);
+    hear_reset(instance);
+    part(&w, client, instance);
+}
+
 static void closing_a_listener_resets_those_that_wait_and_no_others(void **state)
 {
     char address[VH_ACTIVATE_ADDRESS];
@@ -1037,6 +1055,7 @@ int main(void)
         cmocka_unit_test(a_slow_reader_stops_the_writer_and_loses_nothing),
         cmocka_unit_test(a_reset_passes_a_stalled_stream),
         cmocka_unit_test(an_answer_before_a_reset_arrives),
+        cmocka_unit_test(a_connection_that_is_cut_is_reset_at_both_ends),
         cmocka_unit_test(closing_a_listener_resets_those_that_wait_and_no_others),
         cmocka_unit_test(freeing_it_ends_whatever_goes_on),
         cmocka_unit_test(beyond_the_limit_connections_are_reset),
