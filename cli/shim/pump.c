@@ -98,6 +98,8 @@ int shim_pump(struct shim *s, const vh__wait *w, shim_until until, const char *w
             return 0;
         if (!until && s->guest.exited && !s->exit_told)
             return guest_exit_error(s, err); /* EXITED is the last that a guest has to say */
+        if (s->vmm && s->vmm->ended)
+            return after_death(s, until, err); /* a request has met it */
         rc = vh__wait_check(w, what, err);
         if (rc)
             return rc;

@@ -120,13 +120,16 @@ static const vh__step save_steps[] = {
     { .id = "snapshot-publish", .run = publish },
 };
 
-/* After a save that failed half-way: whatever the caller's bounds were, the function is not left frozen. */
+/*
+ * After a save that failed half-way: whatever the caller's bounds were, the function is not left frozen. A VM that has
+ * ended needs no more words.
+ */
 static void rouse(struct save *s)
 {
     vh__wait w = vh__wait_from(NULL, GO_ON_MS);
     vh_error why = { 0 };
 
-    if (go_on(s->vm, &w, &why))
+    if (go_on(s->vm, &w, &why) == VH_ETIMEDOUT)
         vh__log(s->vm->vms->o.env, VH_LOG_ERROR, "vm", s->vm->id, "it could not be saved, and does not go on: %s",
                 why.msg);
 }

@@ -70,17 +70,18 @@ int vh__vmm_explain(vh__vmm *v, int code, vh_error *err)
 {
     struct pollfd p = { .fd = v->process.pidfd, .events = POLLIN };
     char words[384], how[64];
-    int status;
 
-    if (v->process.pidfd < 0 || poll(&p, 1, code == -EPIPE || code == -ECONNRESET ? 200 : 0) != 1)
+    if (!v->ended && poll(&p, 1, code == -EPIPE || code == -ECONNRESET ? 200 : 0) != 1)
         return code;
-    status = vh__process_kill(&v->process);
+    if (!v->ended)
+        v->status = vh__process_kill(&v->process);
+    v->ended = true;
     vh__vmm_drain(v);
     if (vh__ring_find(&v->console, "Kernel panic", words, sizeof(words)))
         return vh_error_set(err, VH_EVMM, "the guest's kernel has died: %s", words);
     vh__ring_tail(v->complaints.total ? &v->complaints : &v->console, words, sizeof(words));
     return vh_error_set(err, VH_EVMM, "%s %s; its last words: %s", v->ops->name,
-                        vh__process_status_text(status, how, sizeof(how)), words[0] ? words : "(none)");
+                        vh__process_status_text(v->status, how, sizeof(how)), words[0] ? words : "(none)");
 }
 
 void vh__vmm_free(vh__vmm *v)

@@ -75,6 +75,8 @@ struct vh__vmm {
     vh__ring console, complaints;
     char version[32]; /* after connect */
     bool saveable;    /* its memory is shared */
+    bool ended;       /* seen by vh__vmm_explain(), whenever that is called again; its pidfd tells no more: */
+    int status;       /* as of waitpid(2) */
     void *backend;    /* the backend's own, freed by its free() */
 };
 

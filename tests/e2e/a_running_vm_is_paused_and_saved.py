@@ -4,52 +4,19 @@
 connection of its own is lost, while clones of it answer though its connections of then are dead in them."""
 import http.client
 import json
-import os
 import subprocess
 import threading
 import time
 
-from vhive_e2e import BUILD, CTL, check, ctl, ctl_ok, image, need
+from vhive_e2e import CTL, check, ctl, ctl_ok, image, need
+from vhive_vm_host import VmHost
 
 need("root", "qemu", "uffd")
 CLOCK_S = 0.050
 ECHO = "import sys\nfor line in sys.stdin: print(line, end='')"
 
 
-class Host:
-    """A process with one VM: vms/vm_host.c."""
-
-    def __init__(self, reference):
-        self.process = subprocess.Popen([os.path.join(BUILD, "tests/e2e/vm-host"), reference],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.address = self.id = None
-
-    def say(self, line):
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-
-    def hear(self):
-        return self.process.stdout.readline().strip()
-
-    def do(self, line):
-        self.say(line)
-        answer = self.hear()
-        check(answer and not answer.startswith("error:"), "%s: %s" % (line, answer))
-        return answer
-
-    def refuses(self, line, code, *words):
-        self.say(line)
-        answer = self.hear()
-        check(answer.startswith("error: %s: " % code), "%s: %s" % (line, answer))
-        for word in words:
-            check(word in answer, "%s: no '%s' in: %s" % (line, word, answer))
-
-    def run(self, engine, want, *variable):
-        answer = self.do(" ".join(["run", engine, *variable])).split(" ")
-        check(answer[0] == want, "run %s: it came up by %s, not %s" % (engine, answer[0], want))
-        self.address, self.id = answer[1], answer[2]
-        return answer[3] if len(answer) > 3 else ""
-
+class Host(VmHost):
     def connect(self):
         return http.client.HTTPConnection(self.address, timeout=20)
 
@@ -219,5 +186,4 @@ for engine in ("reap", "reap", "file", "uffd"):
 
 check(host.run("boot", "boot") == "", "a booted VM came from a snapshot")
 keeps_its_own_environment(host)
-host.process.stdin.close()
-check(host.process.wait(20) == 0, "the host's exit code")
+host.end()

@@ -5,8 +5,9 @@
  *
  * "run ENGINE [NAME=VALUE]" runs IMAGE, saving nothing, with that in restore_env, and prints "ENGINE ADDRESS:PORT ID
  * SNAPSHOT"; "pause", "resume" and "stop" print "done"; "snapshot" and "again" save it and print the snapshot's id;
- * "hurry MS" does so again within that time. As any other process may do to it by its id: "look" prints "paused" or
- * "runs", "freeze" and "thaw" print "done". What goes wrong is printed as "error: NAME: ...".
+ * "hurry MS" does so again within that time; "wait" prints how it ended. As any other process may do to it by its
+ * id: "look" prints "paused" or "runs", "freeze" and "thaw" print "done". What goes wrong is printed as
+ * "error: NAME: ...".
  */
 #include <stdio.h>
 #include <string.h>
@@ -48,6 +49,17 @@ static int stop(struct vm_host *h, vh_error *err)
     return rc;
 }
 
+static int await_end(struct vm_host *h, vh_error *err)
+{
+    vh_call call = { .size = sizeof(call), .timeout_ms = 5000 };
+    vh_vm_exit end;
+    int rc = vh_vm_wait(h->vm, &call, &end, err);
+
+    if (rc == 0)
+        snprintf(h->said, sizeof(h->said), "%.200s", end.reason);
+    return rc;
+}
+
 static bool take_state(const vh_vm_info *info, void *arg)
 {
     struct vm_host *h = arg;
@@ -72,6 +84,8 @@ static int obey(struct vm_host *h, const char *line, vh_error *err)
         return vh_vm_resume(h->vm, NULL, err);
     if (strcmp(line, "stop\n") == 0)
         return stop(h, err);
+    if (strcmp(line, "wait\n") == 0)
+        return await_end(h, err);
     if (strcmp(line, "look\n") == 0)
         return vh_vms_list(vh_host_env(h->host), NULL, take_state, h, err);
     if (strcmp(line, "freeze\n") == 0)
