@@ -71,6 +71,9 @@ int cli_command_unknown(const cli_program *program, const char *name, vh_error *
 
     if (!best && strchr(name, ' ')) { /* the second word may be an operand */
         snprintf(first, sizeof(first), "%.*s", (int)strcspn(name, " "), name);
+        if (cli_command_is_group(program, first))
+            return vh_error_set(err, VH_EINVALID, "unknown command '%.64s'; '%s %s --help' lists the known ones", name,
+                                program->name, first);
         name = first;
         best = nearest(program, name, group);
     }

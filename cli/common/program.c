@@ -59,12 +59,14 @@ static int check_operands(const cli *c, const cli_command *command, vh_error *er
 {
     const cli_parser *p = &c->args;
 
+    const char *space = *command->operands ? " " : "";
+
     if (p->noperands < command->min)
-        return vh_error_set(err, VH_EINVALID, "%s: operand is missing; usage: %s %s %s", command->name,
-                            c->program->name, command->name, command->operands);
+        return vh_error_set(err, VH_EINVALID, "%s: operand is missing; usage: %s %s%s%s", command->name,
+                            c->program->name, command->name, space, command->operands);
     if (p->noperands > command->max)
-        return vh_error_set(err, VH_EINVALID, "%s: '%.64s' is too much; usage: %s %s %s", command->name,
-                            p->operands[command->max], c->program->name, command->name, command->operands);
+        return vh_error_set(err, VH_EINVALID, "%s: '%.64s' is too much; usage: %s %s%s%s", command->name,
+                            p->operands[command->max], c->program->name, command->name, space, command->operands);
     return 0;
 }
 

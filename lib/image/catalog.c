@@ -94,7 +94,7 @@ static int find_prefix(const vh_images *images, const char *prefix, char *digest
     if (rc)
         return rc;
     if (s.found == 0)
-        return vh_error_set(err, VH_ENOTFOUND, "no stored image has the digest %s", prefix);
+        return vh_error_set(err, VH_ENOTFOUND, "no stored image has the digest %s; `vhive-ctl image ls` lists them", prefix);
     if (s.found > 1)
         return vh_error_set(err, VH_EINVALID, "%zu stored images have digests that begin with %s: write more digits",
                             s.found, prefix);

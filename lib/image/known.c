@@ -46,7 +46,7 @@ int vh__known_get(const vh_images *images, const char *ref, char digest[VH_DIGES
     if (!path)
         return vh_error_set(err, -ENOMEM, "image %s", ref);
     if (!read_note(path, ref, found) || vh__image_info_read(images, found, &info, NULL))
-        return vh_error_set(err, VH_ENOTFOUND, "no image of %s is stored: pull it first", ref);
+        return vh_error_set(err, VH_ENOTFOUND, "no image of %s is stored; `vhive-ctl image ls` lists those that are", ref);
     strcpy(digest, found);
     return 0;
 }
