@@ -2,6 +2,7 @@
 #include "ctl.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 static const cli_column columns[] = {
     { "KEY", "key", CLI_COLUMN_TEXT },
@@ -9,7 +10,11 @@ static const cli_column columns[] = {
     { "ORIGIN", "origin", CLI_COLUMN_TEXT },
 };
 
-static const cli_column valid_columns[] = { { "File", "file", CLI_COLUMN_TEXT }, { "Valid", "valid", CLI_COLUMN_BOOL } };
+static const cli_column valid_columns[] = {
+    { "File", "file", CLI_COLUMN_TEXT },
+    { "Valid", "valid", CLI_COLUMN_BOOL },
+    { "Present", "present", CLI_COLUMN_BOOL },
+};
 
 static int dump_rows(cli *c, vh_error *err)
 {
@@ -44,19 +49,21 @@ static int run_dump(cli *c, vh_error *err)
     return CLI_EXIT_OK;
 }
 
-/* The file has been read when a command starts: reaching this point means that it is valid. */
+/* The file has been read when a command starts: reaching this point means that it is valid, or the default is not there. */
 static int run_validate(cli *c, vh_error *err)
 {
     const char *given = cli_parser_value(&c->args, "config"), *file = given ? given : VH_CONFIG_FILE;
-    cli_rows rows = { .columns = valid_columns, .ncolumns = 2 };
+    cli_rows rows = { .columns = valid_columns, .ncolumns = sizeof(valid_columns) / sizeof(valid_columns[0]) };
+    bool present = access(file, F_OK) == 0;
     int rc = 0;
 
     cli_rows_text(&rows, file);
     cli_rows_number(&rows, true);
+    cli_rows_number(&rows, present);
     if (c->format == CLI_JSON)
         rc = cli_rows_print_one(&rows, stdout, c->format, err);
     else if (!c->quiet)
-        printf("%s: valid\n", file);
+        printf(present ? "%s: valid\n" : "%s: not there; defaults and VHIVE_ variables hold\n", file);
     cli_rows_fini(&rows);
     return rc;
 }
