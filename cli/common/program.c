@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,11 +128,10 @@ static int call_in_yaml(cli *c, const cli_command *command, vh_error *err)
     stdout = out;
     if (fclose(yaml) && flushed == 0)
         flushed = vh_error_set(&other, -EIO, "write standard output");
-    if (rc >= 0 && flushed) {
-        *err = other;
-        return flushed;
-    }
-    return rc;
+    if (rc < 0 || !flushed || ferror(out)) /* whoever ends the program sees to |out| */
+        return rc;
+    *err = other;
+    return flushed;
 }
 
 static int call_in_format(cli *c, const cli_command *command, vh_error *err)
@@ -195,12 +195,33 @@ static void open_standard_descriptors(void)
         (void)close(fd); /* one too many */
 }
 
+/* Which errno of an earlier write does not tell any more. */
+static bool reader_is_gone(void)
+{
+    struct pollfd p = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
+    return poll(&p, 1, 0) == 1 && (p.revents & (POLLERR | POLLHUP));
+}
+
+/* The exit code. A reader that is gone wanted no more, as in `| head`: that is told as SIGPIPE would tell it. */
+static int end_output(cli *c)
+{
+    vh_error err = { 0 };
+
+    if (flush_output(&err) == 0)
+        return CLI_EXIT_OK;
+    if (reader_is_gone())
+        return 128 + SIGPIPE;
+    cli_print_error(c, &err);
+    return CLI_EXIT_FAILURE;
+}
+
 int cli_main(const cli_program *program, int argc, char **argv)
 {
     cli c = { .program = program,
               .args = { .argc = argc, .argv = (const char *const *)argv, .at = 1, .tables = { program->options } } };
     cli_terminal terminal;
-    vh_error err = { 0 }, flush_err = { 0 };
+    vh_error err = { 0 };
     int code = CLI_EXIT_FAILURE, rc;
 
     open_standard_descriptors();
@@ -218,10 +239,8 @@ int cli_main(const cli_program *program, int argc, char **argv)
     } else {
         cli_print_error(&c, &err);
     }
-    if (flush_output(&flush_err) && code == CLI_EXIT_OK) {
-        cli_print_error(&c, &flush_err);
-        code = CLI_EXIT_FAILURE;
-    }
+    if (code == CLI_EXIT_OK)
+        code = end_output(&c);
     cli_parser_fini(&c.args);
     vh_config_free(c.config);
     cli_console_fini(&c.console);

@@ -26,3 +26,16 @@ tells 127 "no stored image has the digest 012345; \`vhive-ctl image ls\` lists t
 tells 127 "no image of docker://docker.io/library/hello:latest is stored; \`vhive-ctl image ls\` lists those that are" \
     image rm hello
 tells 2 "configuration: open $dir/nothing: No such file or directory" config validate --config "$dir/nothing"
+
+# the reader of its output is gone: no error, for it wanted no more
+for format in table json yaml; do
+    code=0
+    "$ctl" config dump -o "$format" 2>"$dir/err" > >(exec true) || code=$?
+    for ((i = 0; code == 0 && i < 100; i++)); do # it may have been quicker than the reader's end
+        "$ctl" config dump -o "$format" 2>"$dir/err" > >(exec true) || code=$?
+    done
+    [[ $code == 141 && ! -s $dir/err ]] || { echo "FAILED: closed pipe, $format: $code: $(cat "$dir/err")"; exit 1; }
+done
+code=0
+"$ctl" version >/dev/full 2>"$dir/err" || code=$?
+grep -q "No space left" "$dir/err" && [[ $code == 1 ]] || { echo "FAILED: full disk: $code"; exit 1; }
