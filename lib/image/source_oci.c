@@ -109,6 +109,10 @@ static int layout_resolve(vh__source *s, size_t max, const vh__wait *w, vh__oci_
     rc = vh__file_read(path, max, &text, err);
     if (rc == -ENOENT)
         return vh_error_set(err, VH_ENOTFOUND, "%s is not an image layout: it has no index.json", l->dir);
+    if (rc == -ENOTDIR)
+        return vh_error_set(err, VH_ENOTFOUND,
+                            "%s is a file: oci: takes the directory of a layout, docker-archive: what `docker save` writes",
+                            l->dir);
     if (rc == 0)
         rc = vh__oci_index_pick(text.data, text.len, *l->tag ? l->tag : NULL, out, err);
     return rc ? vh_error_wrap(err, rc, "%s", s->ref) : 0;

@@ -25,6 +25,9 @@ tells 2 "run: operand is missing; usage: vhive-ctl run IMAGE" run
 tells 127 "no stored image has the digest 012345; \`vhive-ctl image ls\` lists them" image rm 012345
 tells 127 "no image of docker://docker.io/library/hello:latest is stored; \`vhive-ctl image ls\` lists those that are" \
     image rm hello
+echo text >"$dir/file"
+tells 127 "image oci:$dir/file: $dir/file is a file: oci: takes the directory of a layout, docker-archive: what \`docker save\` \
+writes" image pull "oci:$dir/file"
 tells 2 "configuration: open $dir/nothing: No such file or directory" config validate --config "$dir/nothing"
 
 # the reader of its output is gone: no error, for it wanted no more
