@@ -2,6 +2,7 @@
 #include "ctl.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,6 +128,8 @@ static int run(struct exec *x, vh_error *err)
     ctl_terminal_restore(); /* before anything is said */
     if (rc == 0 && *result.reason)
         cli_tell(x->c, "exec", result.reason);
+    if (rc == -EPIPE)
+        return 128 + SIGPIPE; /* the reader of its output wanted no more */
     return rc ? rc : result.code;
 }
 

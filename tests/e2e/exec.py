@@ -68,6 +68,9 @@ def plain(run):
           b"0\n/tmp\nho\n", "as told")
     check(sh("cat", input=b"ignored").stdout == b"", "without -i there is no input")
     check(sh("cat; echo end", "-i", input=b"some input").stdout == b"some inputend\n", "the end of the input arrives")
+    piped = subprocess.run("set -o pipefail; %s exec -- sh -c 'while :; do echo more; done' | head -n 1" % CTL, shell=True,
+                           executable="/bin/bash", capture_output=True, timeout=60)
+    check((piped.returncode, piped.stdout, piped.stderr) == (141, b"more\n", b""), "a reader that is gone: %r" % piped)
     check(sh("(sleep 299 & ) ; echo at once").stdout == b"at once\n", "who leaves children behind ends all the same")
     check(ask(run.address, "generation") == b"0\n", "the function still answers")
 
