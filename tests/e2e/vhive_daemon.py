@@ -1,12 +1,16 @@
-"""vhived in a test: started with sockets and directories of its own, told to end, looked at over HTTP."""
+"""vhived in a test: started with sockets and directories of its own, told to end, looked at over HTTP, called by gRPC."""
+import importlib
 import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 
-from vhive_e2e import BUILD, SCRATCH, check, fail
+from vhive_e2e import BUILD, E2E, SCRATCH, check, fail
 
+PROTO = os.path.join(E2E, "../../proto/vhive/control/v1")
+STREAMS = ("Deploy", "Events", "Logs", "PullImage", "CreateSnapshot")
 RUN = os.environ["VHIVE_RUN_DIR"]
 VHIVED = os.path.join(BUILD, "bin/vhived")
 
@@ -25,6 +29,39 @@ def http(where, path, method="GET", timeout=10):
         whole = b"".join(iter(lambda: s.recv(65536), b"")).decode()
     head, body = whole.split("\r\n\r\n", 1)
     return int(head.split()[1]), head, body
+
+
+class Control:
+    """The control API: control.Scale(name="hello", min=1) gives the reply, of those that stream the list of all."""
+
+    def __init__(self, path):
+        import grpc  # only those who call need it
+
+        made = os.path.join(SCRATCH, "proto")
+        if not os.path.exists(made):
+            os.mkdir(made)
+            subprocess.run(["protoc", "--proto_path=" + PROTO, "--python_out=" + made, "control.proto"], check=True)
+            sys.path.append(made)
+        self.pb = importlib.import_module("control_pb2")
+        self.channel = grpc.insecure_channel("unix:" + path, [("grpc.default_authority", "localhost")])
+
+    def __getattr__(self, name):
+        method = self.pb.DESCRIPTOR.services_by_name["Control"].methods_by_name[name]
+        kind = self.channel.unary_stream if name in STREAMS else self.channel.unary_unary
+        call = kind("/vhive.control.v1.Control/" + name,
+                    request_serializer=lambda message: message.SerializeToString(),
+                    response_deserializer=getattr(self.pb, method.output_type.name).FromString)
+
+        def run(timeout=120, **fields):
+            reply = call(getattr(self.pb, method.input_type.name)(**fields), timeout=timeout)
+            return list(reply) if name in STREAMS else reply
+
+        return run
+
+    def deploy(self, name, image, **more):
+        """The function, once it is deployed."""
+        spec = self.pb.FunctionSpec(name=name, image=image, **more)
+        return self.Deploy(spec=spec)[-1].function
 
 
 class Notify:
