@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -9,6 +10,9 @@
 #include "vhived.h"
 #include "wait.h"
 
+/* How often memory that a pull or a snapshot took, and nobody needs any more, goes back to the machine. */
+#define TRIM_MS 30000
+
 static void take_hangup(vhived *d)
 {
     struct signalfd_siginfo info;
@@ -17,23 +21,43 @@ static void take_hangup(vhived *d)
         vhived_reload(d);
 }
 
-/* Milliseconds until the watchdog is to be fed again, for poll(2). */
-static int feed_watchdog(const vhived *d)
+static bool first_is_enough(const vh_function_info *function, void *arg)
 {
-    if (!d->notify.watchdog_ns)
-        return -1;
+    (void)function;
+    (void)arg;
+    return false;
+}
+
+/* Only if functions can be listed: where their lock is not given back, this thread starves with the watchdog. */
+static void feed_watchdog(vhived *d)
+{
+    if (d->functions)
+        vh_ignore(vh_functions_list(d->functions, NULL, first_is_enough, NULL, NULL)); /* fails for a name alone */
     vhived_notify_send(&d->notify, "WATCHDOG=1");
-    return (int)VH_MIN(d->notify.watchdog_ns / VH_NS_PER_MS, 60000);
+}
+
+/* What is done when nothing happens. */
+static void tick(vhived *d)
+{
+    if (d->notify.watchdog_ns)
+        feed_watchdog(d);
+    (void)malloc_trim(0); /* tells whether there was any */
 }
 
 int vhived_watch(vhived *d, vh_error *err)
 {
     struct pollfd fds[] = { { .fd = vh__cancel_fd(d->cli->cancel), .events = POLLIN },
                             { .fd = d->hangup_fd, .events = POLLIN } };
+    int64_t watchdog_ms = d->notify.watchdog_ns / VH_NS_PER_MS;
+    int every_ms = watchdog_ms ? (int)VH_MIN(watchdog_ms, TRIM_MS) : TRIM_MS;
 
     while (!vh_cancel_triggered(d->cli->cancel)) {
-        if (poll(fds, VH_ARRAY_LEN(fds), feed_watchdog(d)) < 0 && errno != EINTR)
+        int n = poll(fds, VH_ARRAY_LEN(fds), every_ms);
+
+        if (n < 0 && errno != EINTR)
             return vh_error_set(err, -errno, "poll");
+        if (n == 0)
+            tick(d);
         take_hangup(d);
     }
     return cli_interrupt_received() ? 0 : vh_error_set(err, VH_ESTATE, "a server ended by itself; see above");
