@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <vhive/attr.h>
 #include <vhive/error.h>
+#include <vhive/phases.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -57,6 +58,16 @@ typedef void (*vh_progress_fn)(const vh_progress *progress, void *arg);
  */
 typedef void (*vh_metrics_fn)(const char *name, const char *const *values, int64_t amount, void *arg);
 
+/** A flow that has ended, as traces tell of it. Texts are "" where nothing is known. */
+typedef struct vh_trace_record {
+    const char *name; /**< stable: "cold-start" */
+    const char *vm, *image, *engine, *outcome;
+    const vh_phases *phases;
+} vh_trace_record;
+
+/** Trace sink. As vh_metrics_fn. */
+typedef void (*vh_trace_fn)(const vh_trace_record *record, void *arg);
+
 typedef struct vh_env vh_env;
 
 typedef struct vh_env_options {
@@ -72,6 +83,8 @@ typedef struct vh_env_options {
     void *progress_arg;
     vh_metrics_fn metrics; /**< NULL: nothing is counted */
     void *metrics_arg;
+    vh_trace_fn trace; /**< NULL: nothing is traced */
+    void *trace_arg;
 } vh_env_options;
 
 #define VH_ENV_OPTIONS_INIT { .size = sizeof(vh_env_options), .log_level = VH_LOG_INFO }

@@ -73,6 +73,8 @@ int vh_env_new(const vh_env_options *opts, vh_env **env, vh_error *err)
     e->progress_arg = o.progress_arg;
     e->metrics = o.metrics;
     e->metrics_arg = o.metrics_arg;
+    e->trace = o.trace;
+    e->trace_arg = o.trace_arg;
     rc = set_dir(&e->state_dir, o.state_dir, "/var/lib/vhive", "state", err);
     if (rc == 0)
         rc = set_dir(&e->run_dir, o.run_dir, "/run/vhive", "run", err);

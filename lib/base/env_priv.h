@@ -12,6 +12,8 @@ struct vh_env {
     void *progress_arg;
     vh_metrics_fn metrics;
     void *metrics_arg;
+    vh_trace_fn trace;
+    void *trace_arg;
 };
 
 #endif

@@ -12,3 +12,9 @@ void vh__metric_update(const vh_env *env, const char *name, const char *const *v
     if (vh__metric_wanted(env))
         env->metrics(name, values, amount, env->metrics_arg);
 }
+
+void vh__trace_ended(const vh_env *env, const vh_trace_record *record)
+{
+    if (env && env->trace)
+        env->trace(record, env->trace_arg);
+}

@@ -1,4 +1,7 @@
-/* Metrics towards the environment's sink, by name; who declares and shows them is above (docs/metrics.md). */
+/*
+ * Metrics and ended flows towards the environment's sinks. Metrics go by name; who declares and shows them is above
+ * (docs/metrics.md).
+ */
 #ifndef VH_BASE_METRIC_H
 #define VH_BASE_METRIC_H
 
@@ -15,5 +18,8 @@ void vh__metric_update(const vh_env *env, const char *name, const char *const *v
 /** vh__metric(env, "vhive_cold_starts_total", 1, engine, outcome) */
 #define vh__metric(env, name, amount, ...)                                                                             \
     vh__metric_update(env, name, (const char *const[VH_METRIC_LABELS_MAX]){ __VA_ARGS__ }, amount)
+
+/** Hands an ended flow to the trace sink, if there is one. Any thread. */
+void vh__trace_ended(const vh_env *env, const vh_trace_record *record);
 
 #endif

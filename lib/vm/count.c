@@ -30,6 +30,8 @@ void vh__vm_count_start(const vh_vm *vm, int rc)
 
     vh__metric(env, "vhive_cold_starts_total", 1, engine, outcome(rc));
     vh__metric(env, "vhive_boot_retries_total", vm->boot_retries);
+    vh__trace_ended(env, &(vh_trace_record){ .name = "cold-start", .vm = vm->id, .image = vm->image, .engine = engine,
+                                             .outcome = outcome(rc), .phases = &vm->phases });
     if (rc)
         return;
     vh__metric(env, "vhive_cold_start_seconds", vm->phases.end_ns - vm->phases.begin_ns, engine);
