@@ -16,6 +16,7 @@ static const struct part {
     { "lock", vhived_lock, vhived_unlock },
     { "sockets", vhived_sockets_open, vhived_sockets_close },
     { "monitoring", vhived_monitor_start, vhived_monitor_stop },
+    { "traces", vhived_traces_start, vhived_traces_stop },
     { "functions", vhived_machine_start, vhived_machine_stop },
     { "control API", vhived_control_start, vhived_control_stop },
     { "CRI", vhived_cri_start, vhived_cri_stop },
@@ -73,6 +74,8 @@ void vhived_env_options(vhived *d, vh_env_options *o)
     o->progress = NULL; /* of interest to who asked, not to the log */
     o->metrics = vh__metrics_update;
     o->metrics_arg = d->metrics;
+    o->trace = d->traces ? vhived_traces_take : NULL;
+    o->trace_arg = d->traces;
 }
 
 static int make_env(vhived *d, vh_error *err)

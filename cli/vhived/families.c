@@ -18,6 +18,8 @@ static const vh__metric_desc families[] = {
     { "vhive_snapshot_save_seconds", "Whole saves of snapshots.", VH_HISTOGRAM, { NULL } },
     { "vhive_snapshot_pause_seconds", "Standstill of an instance while it was saved.", VH_HISTOGRAM, { NULL } },
     { "vhive_snapshots_quarantined_total", "Snapshots that did not restore and were set aside.", VH_COUNTER, { NULL } },
+    { "vhive_trace_spans_sent_total", "Spans that Zipkin took.", VH_COUNTER, { NULL } },
+    { "vhive_trace_spans_dropped_total", "Spans that were lost: too many, or nobody took them.", VH_COUNTER, { NULL } },
     { "vhive_cri_calls_total", "CRI calls that ended, by method and gRPC status.", VH_COUNTER, { "method", "code" } },
     { "vhive_cri_call_seconds", "How long CRI calls took.", VH_HISTOGRAM, { "method" } },
     { "vhive_cri_open_calls", "CRI calls under way.", VH_GAUGE, { NULL } },

@@ -51,6 +51,9 @@ typedef struct vhived_server {
 
 typedef enum vhived_state { VHIVED_STARTING = 0, VHIVED_READY, VHIVED_STOPPING } vhived_state;
 
+/** Spans on their way to Zipkin, traces.c. */
+typedef struct vhived_traces vhived_traces;
+
 typedef struct vhived {
     cli *cli; /* configuration, console, cancel token */
     vh_env *env;
@@ -63,6 +66,7 @@ typedef struct vhived {
     vhived_socket sockets[VHIVED_SOCKETS];
     vh__http_server *http;
     vhived_server http_server;
+    vhived_traces *traces; /* NULL: nobody wants them */
     vh_host *host;
     vh__control *control;
     pthread_mutex_t functions_lock; /* held by whoever reads figures: |functions| do not go meanwhile */
@@ -99,6 +103,13 @@ void vhived_monitor_stop(vhived *d);
 VH_MUST_CHECK int vhived_families_declare(vh__metrics *m, vh_error *err);
 /** Appends the figures of the process itself in Prometheus text format. */
 void vhived_process_text(const vhived *d, vh__buf *out);
+
+/** Traces of cold starts, if there is somebody to send them to. */
+VH_MUST_CHECK int vhived_traces_start(vhived *d, vh_error *err);
+/** Sends what is left, once. */
+void vhived_traces_stop(vhived *d);
+/** Sink for vh_env_options; |traces| is a vhived_traces. */
+void vhived_traces_take(const vh_trace_record *record, void *traces);
 
 /** Appends the figures of functions and instances. */
 void vhived_functions_text(vhived *d, vh__buf *out);

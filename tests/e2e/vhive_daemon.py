@@ -37,6 +37,7 @@ class Control:
     def __init__(self, path):
         import grpc  # only those who call need it
 
+        self.grpc = grpc
         made = os.path.join(SCRATCH, "proto")
         if not os.path.exists(made):
             os.mkdir(made)
