@@ -2,9 +2,12 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "auto.h"
 
 void vh__buf_fini(vh__buf *b)
 {
@@ -31,9 +34,10 @@ void *vh__buf_reserve(vh__buf *b, size_t n)
         return NULL;
     }
     if (need > b->cap) {
-        cap = b->cap < 64 ? 64 : b->cap;
-        while (cap < need)
-            cap = cap > need / 2 ? need : cap * 2;
+        /* at least twice as much as before: many small pieces would cost a copy each */
+        cap = VH_MAX(need, 64);
+        if (b->cap > cap / 2 && b->cap <= SIZE_MAX / 2)
+            cap = b->cap * 2;
         grown = realloc(b->data, cap);
         if (!grown) {
             b->oom = true;

@@ -22,6 +22,18 @@ static void what_is_appended_is_there_and_terminated(void **state)
     vh__buf_fini(&b);
 }
 
+static void many_small_pieces_are_copied_a_few_times(void **state)
+{
+    vh_auto_buf vh__buf b = { 0 };
+
+    (void)state;
+    failalloc_at(0);
+    for (int i = 0; i < 100000; i++)
+        vh__buf_puts(&b, "0123456789");
+    assert_int_equal(b.len, 1000000);
+    assert_true(failalloc_count() < 20);
+}
+
 static void consuming_keeps_the_rest(void **state)
 {
     vh__buf b = { 0 };
@@ -73,6 +85,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_appended_is_there_and_terminated),
+        cmocka_unit_test(many_small_pieces_are_copied_a_few_times),
         cmocka_unit_test(consuming_keeps_the_rest),
         cmocka_unit_test(a_stolen_buffer_is_empty),
         cmocka_unit_test(failing_to_grow_is_told_once_and_for_all),
