@@ -73,8 +73,10 @@ static void on_time_over(uv_timer_t *timer)
     conn_close(timer->data);
 }
 
+/* From now, not from when the loop last looked at the clock, before a handler took its time. */
 static void set_timer(struct conn *c, uint32_t ms)
 {
+    uv_update_time(&c->server->loop);
     (void)uv_timer_start(&c->timer, on_time_over, ms, 0); /* fails only without a callback */
 }
 
