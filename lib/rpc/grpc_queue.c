@@ -1,58 +1,56 @@
 #include "grpc_queue.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <string.h>
 
-struct vh__grpc_queued {
-    STAILQ_ENTRY(vh__grpc_queued) link;
-    vh__buf bytes;
-};
-
-void vh__grpc_queue_init(vh__grpc_queue *q)
-{
-    STAILQ_INIT(&q->messages);
-}
+/* An empty queue keeps no more memory than this. */
+#define KEEP 65536
 
 void vh__grpc_queue_fini(vh__grpc_queue *q)
 {
-    vh__buf drop = { 0 };
-
-    while (vh__grpc_queue_pop(q, &drop))
-        ;
-    vh__buf_fini(&drop);
+    vh__buf_fini(&q->bytes);
+    q->taken = 0;
 }
 
 bool vh__grpc_queue_empty(const vh__grpc_queue *q)
 {
-    return STAILQ_EMPTY(&q->messages);
+    return q->taken == q->bytes.len;
 }
 
 int vh__grpc_queue_push(vh__grpc_queue *q, const void *bytes, size_t n, vh_error *err)
 {
-    struct vh__grpc_queued *m = calloc(1, sizeof(*m));
-    int rc;
-
-    if (!m)
-        return vh_error_set(err, -ENOMEM, "gRPC message");
-    vh__buf_append(&m->bytes, bytes, n);
-    rc = vh__buf_check(&m->bytes, "gRPC message", err);
-    if (rc) {
-        free(m);
-        return rc;
+    if (q->taken > q->bytes.len / 2) { /* else a queue that never runs empty would grow for ever */
+        vh__buf_consume(&q->bytes, q->taken);
+        q->taken = 0;
     }
-    STAILQ_INSERT_TAIL(&q->messages, m, link);
+    if (!vh__buf_reserve(&q->bytes, sizeof(n) + n)) {
+        q->bytes.oom = false; /* nothing was added: what is there can be taken */
+        return vh_error_set(err, -ENOMEM, "gRPC message of %zu bytes", n);
+    }
+    vh__buf_append(&q->bytes, &n, sizeof(n));
+    vh__buf_append(&q->bytes, bytes, n);
     return 0;
 }
 
-bool vh__grpc_queue_pop(vh__grpc_queue *q, vh__buf *to)
+int vh__grpc_queue_pop(vh__grpc_queue *q, vh__buf *to, vh_error *err)
 {
-    struct vh__grpc_queued *m = STAILQ_FIRST(&q->messages);
+    size_t n;
+    int rc;
 
-    if (!m)
-        return false;
-    STAILQ_REMOVE_HEAD(&q->messages, link);
-    vh__buf_fini(to);
-    *to = m->bytes;
-    free(m);
-    return true;
+    if (vh__grpc_queue_empty(q))
+        return 0;
+    memcpy(&n, q->bytes.data + q->taken, sizeof(n));
+    vh__buf_clear(to);
+    vh__buf_append(to, q->bytes.data + q->taken + sizeof(n), n);
+    rc = vh__buf_check(to, "gRPC message", err);
+    if (rc)
+        return rc;
+    q->taken += sizeof(n) + n;
+    if (vh__grpc_queue_empty(q) && q->bytes.cap > KEEP) {
+        vh__grpc_queue_fini(q);
+    } else if (vh__grpc_queue_empty(q)) {
+        vh__buf_clear(&q->bytes);
+        q->taken = 0;
+    }
+    return 1;
 }

@@ -73,7 +73,6 @@ int vh__rpc_exchange_open(vh__rpc_client *client, const char *path, const vh__wa
     client->busy = true;
     made->client = client;
     made->bounds = *w;
-    vh__grpc_queue_init(&made->in);
     made->path = strdup(path);
     rc = made->path ? start(made, err) : vh_error_set(err, -ENOMEM, "gRPC call");
     if (rc) {
@@ -133,20 +132,19 @@ int vh__rpc_exchange_recv(vh__rpc_exchange *x, const vh__wait *w, vh__buf *messa
                           vh_error *err)
 {
     vh__wait bounds = x->bounds;
-    int rc = 0;
+    int rc;
 
     if (w)
         bounds = (vh__wait){ .deadline_ns = VH_MIN(w->deadline_ns, bounds.deadline_ns), .cancel = w->cancel };
-    while (!rc) {
-        if (vh__grpc_queue_pop(&x->in, message)) {
-            if (!x->ended && vh__grpc_queue_empty(&x->in))
-                rc = vh__grpc_call_more(x->client->core, &x->call, err);
-            return rc ? rc : 1;
-        }
+    while ((rc = vh__grpc_queue_pop(&x->in, message, err)) == 0) {
         if (x->ended)
             return outcome(x, status, err);
         rc = vh__rpc_client_turn(x->client, &bounds, x->path, err);
+        if (rc)
+            return rc;
     }
+    if (rc == 1 && !x->ended && vh__grpc_queue_empty(&x->in) && vh__grpc_call_more(x->client->core, &x->call, err))
+        return -ENOMEM; /* nothing else makes it fail */
     return rc;
 }
 

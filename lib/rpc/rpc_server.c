@@ -5,6 +5,7 @@
 
 #include "auto.h"
 #include "clock.h"
+#include "sigpipe.h"
 
 /*
  * One connection. Its output goes out whole before anything more is read, so a peer that sends and does not read
@@ -202,6 +203,7 @@ static vh__grpc_status on_begin(vh__grpc_stream *core, void *arg, vh__buf *why)
 {
     struct conn *c = arg;
     vh__rpc_server *s = c->server;
+    const struct vh__rpc_loop loop = { &s->wake, &s->signals };
     vh__rpc_stream *stream;
     vh_error err = { 0 };
 
@@ -209,7 +211,7 @@ static vh__grpc_status on_begin(vh__grpc_stream *core, void *arg, vh__buf *why)
         vh__buf_printf(why, "%u calls that stream are under way, more are not allowed here", s->nstreams);
         return VH_GRPC_RESOURCE_EXHAUSTED;
     }
-    if (vh__rpc_stream_start(c->core, core, &s->wake, c, &stream, &err)) {
+    if (vh__rpc_stream_start(c->core, core, &loop, c, &stream, &err)) {
         vh__buf_puts(why, err.msg);
         return VH_GRPC_RESOURCE_EXHAUSTED;
     }
@@ -432,8 +434,11 @@ uint16_t vh__rpc_server_port(const vh__rpc_server *server)
 
 int vh__rpc_server_run(vh__rpc_server *server, vh_error *err)
 {
-    int rc = uv_run(&server->loop, UV_RUN_DEFAULT);
+    int rc;
 
+    vh__sigpipe_block(&server->signals);
+    rc = uv_run(&server->loop, UV_RUN_DEFAULT);
+    vh__sigpipe_restore(&server->signals);
     return rc < 0 ? vh_error_set(err, rc, "gRPC server: event loop") : 0;
 }
 

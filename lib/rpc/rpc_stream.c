@@ -44,7 +44,6 @@ static vh__rpc_stream *stream_alloc(vh_error *err)
         return NULL;
     }
     (void)pthread_mutex_init(&s->lock, NULL); /* cannot fail without attributes */
-    vh__grpc_queue_init(&s->in);
     s->in_fd = s->out_fd = -1;
     return s;
 }
@@ -67,9 +66,11 @@ static void *run_handler(void *arg)
 {
     vh__rpc_stream *s = arg;
     vh__rpc_answer answer = { 0 };
-    vh__grpc_status status = s->method->stream(s, &answer, s->method->arg);
+    vh__grpc_status status;
     uv_async_t *loop = s->loop;
 
+    (void)pthread_sigmask(SIG_SETMASK, &s->signals, NULL); /* fails only for a wrong first argument */
+    status = s->method->stream(s, &answer, s->method->arg);
     (void)pthread_mutex_lock(&s->lock);
     s->answer = answer;
     s->status = status;
@@ -79,7 +80,7 @@ static void *run_handler(void *arg)
     return NULL;
 }
 
-int vh__rpc_stream_start(vh__grpc_server *server, vh__grpc_stream *core, uv_async_t *loop, void *conn,
+int vh__rpc_stream_start(vh__grpc_server *server, vh__grpc_stream *core, const struct vh__rpc_loop *loop, void *conn,
                          vh__rpc_stream **stream, vh_error *err)
 {
     vh__rpc_stream *s = stream_alloc(err);
@@ -91,7 +92,8 @@ int vh__rpc_stream_start(vh__grpc_server *server, vh__grpc_stream *core, uv_asyn
     s->deadline_ns = core->deadline_ns;
     s->server = server;
     s->core = core;
-    s->loop = loop;
+    s->loop = loop->wake;
+    s->signals = *loop->signals;
     s->conn = conn;
     core->user = s;
     rc = stream_fill(s, core, err);
@@ -213,19 +215,18 @@ static int gone_error(const vh__rpc_stream *s, int code, vh_error *err)
 int vh__rpc_stream_recv(vh__rpc_stream *s, vh__buf *message, const vh__wait *w, vh_error *err)
 {
     for (;;) {
-        bool got, starved, last;
-        int gone, rc;
+        bool starved, last;
+        int rc;
 
         (void)pthread_mutex_lock(&s->lock);
-        gone = s->gone;
-        got = !gone && vh__grpc_queue_pop(&s->in, message);
+        rc = s->gone ? gone_error(s, s->gone, err) : vh__grpc_queue_pop(&s->in, message, err);
         starved = vh__grpc_queue_empty(&s->in);
         last = s->last;
         (void)pthread_mutex_unlock(&s->lock);
-        if (got && starved)
+        if (rc == 1 && starved)
             (void)uv_async_send(s->loop); /* the caller gets new room; fails only on a handle that is no async */
-        if (got || gone || last)
-            return gone ? gone_error(s, gone, err) : got;
+        if (rc || last)
+            return rc;
         rc = wait_for(s, s->in_fd, w, err);
         if (rc)
             return rc;

@@ -138,7 +138,8 @@ static void what_is_no_socket_is_left_alone(void **state)
     assert_int_equal(vh__rpc_server_new(&o, &s, &err), -EADDRINUSE);
     assert_int_equal(lstat(p.path, &st), 0);
     assert_true(S_ISREG(st.st_mode));
-    o.path = "/a/path/that/is/far/longer/than/what/the/kernel/takes/for/the/address/of/a/unix/socket/which/is/107/bytes/and/not/one/more";
+    o.path = "/a/path/that/is/far/longer/than/what/the/kernel/takes/for/the/address/of/a/unix/socket/which/is/107/bytes"
+             "/and/not/one/more";
     assert_int_equal(vh__rpc_server_new(&o, &s, &err), VH_EINVALID);
     testenv_fini(&p.f.t);
 }
