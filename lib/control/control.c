@@ -4,6 +4,7 @@
 
 #include "auto.h"
 #include "clock.h"
+#include "health.h"
 
 typedef struct row {
     const char *path;
@@ -13,7 +14,6 @@ typedef struct row {
 } row;
 
 #define CONTROL(name) "/vhive.control.v1.Control/" name
-#define HEALTH(name)  "/grpc.health.v1.Health/" name
 #define TYPE(name)    &vhive__control__v1__##name##__descriptor
 
 static const row rows[] = {
@@ -39,8 +39,6 @@ static const row rows[] = {
     { CONTROL("ListSnapshots"), TYPE(list_snapshots_request), vh__control_list_snapshots, false },
     { CONTROL("VerifySnapshot"), TYPE(snapshot_request), vh__control_verify_snapshot, false },
     { CONTROL("RemoveSnapshot"), TYPE(snapshot_request), vh__control_remove_snapshot, false },
-    { HEALTH("Check"), &grpc__health__v1__health_check_request__descriptor, vh__control_health_check, false },
-    { HEALTH("Watch"), &grpc__health__v1__health_check_request__descriptor, vh__control_health_watch, true },
 };
 
 #define ROWS VH_ARRAY_LEN(rows)
@@ -55,7 +53,8 @@ struct vh__control {
     vh__control_options o;
     int64_t started_ns;
     struct bound bound[ROWS];
-    vh__rpc_method methods[ROWS];
+    vh__rpc_health *health;
+    vh__rpc_method methods[ROWS + VH_RPC_HEALTH_METHODS];
 };
 
 /* Reads the first message and runs the row. */
@@ -89,9 +88,22 @@ static vh__grpc_status serve(vh__rpc_stream *stream, vh__rpc_answer *answer, voi
     return vh__proto_status(rc);
 }
 
+/* Whoever can be asked serves: there is no state between being up and being down. */
+static int add_health(vh__control *c, vh_error *err)
+{
+    int rc = vh__rpc_health_new(&c->health, err);
+
+    if (rc)
+        return rc;
+    vh__rpc_health_methods(c->health, c->methods + ROWS);
+    rc = vh__rpc_health_set(c->health, "", true, err);
+    return rc ? rc : vh__rpc_health_set(c->health, "vhive.control.v1.Control", true, err);
+}
+
 int vh__control_new(const vh__control_options *o, vh__control **control, vh_error *err)
 {
     vh__control *c = calloc(1, sizeof(*c));
+    int rc;
 
     if (!c)
         return vh_error_set(err, -ENOMEM, "control API");
@@ -102,18 +114,26 @@ int vh__control_new(const vh__control_options *o, vh__control **control, vh_erro
         c->methods[i] = (vh__rpc_method){ .path = rows[i].path, .stream = serve, .arg = &c->bound[i],
                                            .watch = rows[i].watch };
     }
+    rc = add_health(c, err);
+    if (rc) {
+        vh__control_free(c);
+        return rc;
+    }
     *control = c;
     return 0;
 }
 
 void vh__control_free(vh__control *control)
 {
+    if (!control)
+        return;
+    vh__rpc_health_free(control->health);
     free(control);
 }
 
 const vh__rpc_method *vh__control_methods(const vh__control *control, size_t *n)
 {
-    *n = ROWS;
+    *n = VH_ARRAY_LEN(control->methods);
     return control->methods;
 }
 

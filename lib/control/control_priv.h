@@ -3,7 +3,6 @@
 #define VH_CONTROL_CONTROL_PRIV_H
 
 #include "control.h"
-#include "health.pb-c.h"
 #include "proto.h"
 
 /** One call under way. */
@@ -17,7 +16,7 @@ typedef struct vh__control_call {
 /** Answers a call, whose (first) message |request| is of the type that the table says; borrowed. */
 typedef int vh__control_run(vh__control_call *call, const void *request, vh_error *err);
 
-vh__control_run vh__control_version, vh__control_config_dump, vh__control_health_check, vh__control_health_watch;
+vh__control_run vh__control_version, vh__control_config_dump;
 vh__control_run vh__control_deploy, vh__control_scale, vh__control_remove, vh__control_list_functions;
 vh__control_run vh__control_list_instances, vh__control_pause, vh__control_resume, vh__control_kill,
     vh__control_snapshot_instance;
