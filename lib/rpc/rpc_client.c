@@ -99,6 +99,8 @@ int vh__rpc_client_flush(vh__rpc_client *c, vh_error *err)
         ssize_t n;
         int rc = vh__grpc_client_output(c->core, &c->out, err);
 
+        if (c->deaf)
+            vh__buf_clear(&c->out);
         if (rc || c->out.len == 0)
             return rc;
         n = send(c->fd, c->out.data, c->out.len, MSG_NOSIGNAL);
@@ -106,9 +108,12 @@ int vh__rpc_client_flush(vh__rpc_client *c, vh_error *err)
             continue;
         if (n < 0 && errno == EAGAIN)
             return 0;
-        if (n < 0)
+        if (n < 0 && errno != EPIPE && errno != ECONNRESET)
             return vh_error_set(err, -errno, "send to the gRPC server");
-        vh__buf_consume(&c->out, (size_t)n);
+        if (n < 0)
+            c->deaf = true; /* it may have answered before it went: the end of what there is to read tells */
+        else
+            vh__buf_consume(&c->out, (size_t)n);
     }
 }
 

@@ -11,6 +11,7 @@ struct vh__rpc_client {
     vh__buf out; /* made by the core, not yet taken by the socket */
     vh__grpc_metadata metadata;
     bool busy; /* an exchange is open */
+    bool deaf; /* the server takes nothing any more; what it said before can still be read */
 };
 
 /** Writes what the socket takes now. */

@@ -54,11 +54,11 @@ static int start(vh__rpc_exchange *x, vh_error *err)
     x->call.metadata = &x->client->metadata;
     rc = vh__grpc_call_start(x->client->core, &x->call, x->path, left, err);
     x->started = !rc;
-    return rc ? rc : vh__rpc_client_flush(x->client, err);
+    return rc;
 }
 
-int vh__rpc_exchange_open(vh__rpc_client *client, const char *path, const vh__wait *w, vh__rpc_exchange **x,
-                          vh_error *err)
+/* Opens it, but nothing of it goes out yet: a unary call's message belongs into the same packet. */
+static int prepare(vh__rpc_client *client, const char *path, const vh__wait *w, vh__rpc_exchange **x, vh_error *err)
 {
     vh__rpc_exchange *made;
     int rc = vh__wait_check(w, path, err);
@@ -81,6 +81,22 @@ int vh__rpc_exchange_open(vh__rpc_client *client, const char *path, const vh__wa
     }
     *x = made;
     return 0;
+}
+
+int vh__rpc_exchange_open(vh__rpc_client *client, const char *path, const vh__wait *w, vh__rpc_exchange **x,
+                          vh_error *err)
+{
+    vh__rpc_exchange *made;
+    int rc = prepare(client, path, w, &made, err);
+
+    if (rc)
+        return rc;
+    rc = vh__rpc_client_flush(client, err);
+    if (rc)
+        vh__rpc_exchange_close(made);
+    else
+        *x = made;
+    return rc;
 }
 
 /* Until the server has taken all that was sent, or the call has ended. */
@@ -226,7 +242,7 @@ int vh__rpc_call(vh__rpc_client *client, const char *path, const void *request, 
                  vh__rpc_reply *reply, vh_error *err)
 {
     vh__rpc_exchange *x = NULL;
-    int rc = vh__rpc_exchange_open(client, path, w, &x, err);
+    int rc = prepare(client, path, w, &x, err);
 
     if (rc)
         return rc;
