@@ -71,8 +71,8 @@ VH_MUST_CHECK int vh__grpc_client_output(vh__grpc_client *client, vh__buf *out, 
 bool vh__grpc_client_alive(const vh__grpc_client *client);
 
 /**
- * Starts a call of |path|, telling the server |timeout_ns| (INT64_MAX: none). -ENOMEM, VH_ELIMIT (metadata), VH_EPROTOCOL;
- * then there is no call.
+ * Starts a call of |path|, telling the server |timeout_ns| (INT64_MAX: none). -ENOMEM, VH_ELIMIT (metadata),
+ * VH_EPROTOCOL; then there is no call.
  */
 VH_MUST_CHECK int vh__grpc_call_start(vh__grpc_client *client, vh__grpc_call *call, const char *path,
                                       int64_t timeout_ns, vh_error *err);

@@ -148,9 +148,9 @@ typedef vh__grpc_status (*vh__rpc_stream_handler)(vh__rpc_stream *stream, vh__rp
  * call as it was; NULL: only the call's bounds.
  */
 VH_MUST_CHECK int vh__rpc_stream_recv(vh__rpc_stream *stream, vh__buf *message, const vh__wait *w, vh_error *err);
-/** Sends one message; waits while the caller has not taken what was sent before. Errors as above, VH_ELIMIT, -ENOMEM. */
+/** Sends one message; waits while the caller does not take what was sent before. As above; VH_ELIMIT, -ENOMEM. */
 VH_MUST_CHECK int vh__rpc_stream_send(vh__rpc_stream *stream, const void *message, size_t n, vh_error *err);
-/** Bounds of the call: the time it has left, and a token that is triggered when it ends. Borrowed until the next one. */
+/** Bounds of the call: the time it has left, and a token triggered when it ends. Borrowed until the next one. */
 const vh_call *vh__rpc_stream_call(vh__rpc_stream *stream);
 /** Value of the metadata |name| (lower case), NULL if there is none; borrowed for the call. */
 const char *vh__rpc_stream_metadata(const vh__rpc_stream *stream, const char *name);

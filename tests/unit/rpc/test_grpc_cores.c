@@ -1,56 +1,11 @@
 /* Both ends of a gRPC connection, wired together in memory: no sockets, no time. */
-#include "testenv.h"
+#include "grpc_pair.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "auto.h"
-#include "clock.h"
 #include "failalloc.h"
-#include "grpc_client.h"
-#include "grpc_server.h"
-
-#define MINUTE (60 * VH_NS_PER_S)
-
-/* One call and what was seen of it. */
-struct seen {
-    vh__grpc_call call;
-    bool headers, ended;
-    int messages;
-    int refuse; /* code that the message event answers with */
-    vh__buf body;
-};
-
-struct pair {
-    vh__grpc_client *client;
-    vh__grpc_server *server;
-};
-
-static void on_headers(vh__grpc_call *call)
-{
-    struct seen *s = call->arg;
-
-    s->headers = true;
-}
-
-static int on_message(vh__grpc_call *call, const void *bytes, size_t n, vh_error *err)
-{
-    struct seen *s = call->arg;
-
-    s->messages++;
-    vh__buf_append(&s->body, bytes, n);
-    return s->refuse ? vh_error_set(err, s->refuse, "not wanted") : 0;
-}
-
-static void on_end(vh__grpc_call *call)
-{
-    struct seen *s = call->arg;
-
-    assert_false(s->ended);
-    s->ended = true;
-}
-
-static const vh__grpc_events events = { .headers = on_headers, .message = on_message, .end = on_end };
 
 static vh__grpc_status echo(const vh__rpc_request *request, vh__rpc_answer *answer, void *arg)
 {
@@ -87,60 +42,15 @@ static int pair_init(struct pair *p, vh_error *err)
     return rc ? rc : vh__grpc_server_new(&options, NULL, NULL, &p->server, err);
 }
 
-static void pair_fini(struct pair *p)
-{
-    vh__grpc_client_free(p->client);
-    vh__grpc_server_free(p->server);
-    *p = (struct pair){ 0 };
-}
-
-static void seen_fini(struct seen *s)
-{
-    vh__grpc_call_fini(&s->call);
-    vh__buf_fini(&s->body);
-}
-
-/* Moves what each end has to say to the other until both are quiet. */
-static int pump(struct pair *p, vh_error *err)
-{
-    for (;;) {
-        vh_auto_buf vh__buf up = { 0 }, down = { 0 };
-        int rc = vh__grpc_client_output(p->client, &up, err);
-
-        if (!rc)
-            rc = vh__grpc_server_recv(p->server, up.data, up.len, err);
-        if (!rc)
-            rc = vh__grpc_server_output(p->server, &down, err);
-        if (!rc)
-            rc = vh__grpc_client_recv(p->client, down.data, down.len, err);
-        if (rc || (up.len == 0 && down.len == 0))
-            return rc;
-    }
-}
-
-static int start(struct pair *p, struct seen *s, const char *path, vh_error *err)
-{
-    s->call.events = &events;
-    s->call.arg = s;
-    return vh__grpc_call_start(p->client, &s->call, path, MINUTE, err);
-}
-
 /* A unary call from start to end. */
 static void call(struct pair *p, struct seen *s, const char *path, const void *bytes, size_t n)
 {
     vh_error err = { 0 };
 
-    assert_ok(start(p, s, path, &err), err);
+    assert_ok(pair_start(p, s, path, &err), err);
     assert_ok(vh__grpc_call_send(p->client, &s->call, bytes, n, true, &err), err);
     assert_ok(pump(p, &err), err);
     assert_true(s->ended);
-}
-
-static void assert_status(const struct seen *s, vh__grpc_status status, const char *message)
-{
-    assert_int_equal(s->call.code, 0);
-    assert_int_equal(s->call.status, status);
-    assert_string_equal(s->call.message.data ? s->call.message.data : "", message);
 }
 
 static void a_call_brings_its_message_and_status(void **state)
@@ -222,7 +132,7 @@ static void a_second_request_message_is_refused(void **state)
     (void)state;
     echo_runs = 0;
     assert_ok(pair_init(&p, &err), err);
-    assert_ok(start(&p, &s, "/t.Test/Echo", &err), err);
+    assert_ok(pair_start(&p, &s, "/t.Test/Echo", &err), err);
     assert_ok(vh__grpc_call_send(p.client, &s.call, "1", 1, false, &err), err);
     assert_ok(pump(&p, &err), err);
     assert_false(s.ended);
@@ -244,7 +154,7 @@ static void calls_share_a_connection_up_to_its_limit(void **state)
     assert_ok(pair_init(&p, &err), err);
     assert_ok(pump(&p, &err), err); /* the limit of ten is known: the rest waits its turn */
     for (size_t i = 0; i < VH_ARRAY_LEN(s); i++) {
-        assert_ok(start(&p, &s[i], "/t.Test/Echo", &err), err);
+        assert_ok(pair_start(&p, &s[i], "/t.Test/Echo", &err), err);
         assert_ok(vh__grpc_call_send(p.client, &s[i].call, "x", 1, true, &err), err);
     }
     assert_ok(pump(&p, &err), err);
@@ -267,7 +177,7 @@ static void all_calls_together_hold_a_bounded_amount(void **state)
     (void)state;
     assert_ok(pair_init(&p, &err), err);
     for (size_t i = 0; i < VH_ARRAY_LEN(s); i++) {
-        assert_ok(start(&p, &s[i], "/t.Test/Echo", &err), err);
+        assert_ok(pair_start(&p, &s[i], "/t.Test/Echo", &err), err);
         assert_ok(vh__grpc_call_send(p.client, &s[i].call, most, sizeof(most), false, &err), err);
     }
     assert_ok(pump(&p, &err), err);
@@ -292,7 +202,7 @@ static void a_cancelled_call_gets_no_event_and_frees_its_place(void **state)
     (void)state;
     assert_ok(pair_init(&p, &err), err);
     for (size_t i = 0; i < VH_ARRAY_LEN(s); i++) {
-        assert_ok(start(&p, &s[i], "/t.Test/Echo", &err), err);
+        assert_ok(pair_start(&p, &s[i], "/t.Test/Echo", &err), err);
         if (i % 2)
             assert_ok(pump(&p, &err), err); /* else it is cancelled before a byte of it went out */
         vh__grpc_call_cancel(p.client, &s[i].call);
@@ -329,7 +239,7 @@ static void goaway_answers_what_is_under_way_and_ends(void **state)
 
     (void)state;
     assert_ok(pair_init(&p, &err), err);
-    assert_ok(start(&p, &s, "/t.Test/Echo", &err), err);
+    assert_ok(pair_start(&p, &s, "/t.Test/Echo", &err), err);
     assert_ok(pump(&p, &err), err);
     assert_ok(vh__grpc_server_goaway(p.server, &err), err);
     assert_ok(pump(&p, &err), err);
@@ -355,7 +265,7 @@ static void a_flood_of_resets_closes_the_connection(void **state)
     for (; rounds < 5000 && vh__grpc_server_alive(p.server); rounds++) {
         struct seen s = { 0 };
 
-        if (start(&p, &s, "/t.Test/Echo", &err))
+        if (pair_start(&p, &s, "/t.Test/Echo", &err))
             break; /* told to go away */
         assert_ok(pump(&p, &err), err);
         vh__grpc_call_cancel(p.client, &s.call);
@@ -407,7 +317,7 @@ static void a_call_survives_any_failing_allocation(void **state)
         struct pair p = { 0 };
         struct seen s = { 0 };
 
-        if (pair_init(&p, NULL) == 0 && start(&p, &s, "/t.Test/Echo", NULL) == 0) {
+        if (pair_init(&p, NULL) == 0 && pair_start(&p, &s, "/t.Test/Echo", NULL) == 0) {
             failalloc_at(i);
             if (vh__grpc_call_send(p.client, &s.call, "x", 1, true, NULL) == 0)
                 (void)pump(&p, NULL);
