@@ -46,8 +46,8 @@ VH_MUST_CHECK int vh__h2_output(nghttp2_session *session, vh__buf *out, vh_error
 
 /**
  * Gives the peer of stream |id| new room for the |*held| bytes that came on it, and clears |*held|: to be called when
- * they were taken. Room on the connection is given at once (nghttp2_session_consume_connection()), so that a slow stream
- * holds no other up. A code of nghttp2.
+ * they were taken. Room on the connection is given at once (nghttp2_session_consume_connection()), so that a slow
+ * stream holds no other up. A code of nghttp2.
  */
 VH_MUST_CHECK int vh__h2_release(nghttp2_session *session, int32_t id, size_t *held);
 

@@ -184,6 +184,27 @@ static vh__rpc_exchange *open_call(vh__rpc_client *c, const char *path, uint32_t
     return x;
 }
 
+/* A server, a client, and one call between them. */
+struct talk {
+    struct fixture f;
+    vh__rpc_client *c;
+    vh__rpc_exchange *x;
+};
+
+static void talk_begin(struct talk *t, const char *path, uint32_t ms)
+{
+    fixture_start(&t->f, (vh__rpc_server_options){ 0 });
+    t->c = client_of(&t->f);
+    t->x = open_call(t->c, path, ms);
+}
+
+static void talk_end(struct talk *t)
+{
+    vh__rpc_exchange_close(t->x);
+    vh__rpc_client_free(t->c);
+    fixture_stop(&t->f);
+}
+
 static void assert_message(vh__rpc_exchange *x, const char *want)
 {
     vh_auto_buf vh__buf got = { 0 };
@@ -260,100 +281,76 @@ static void messages_larger_than_every_window_pass(void **state)
     const size_t n = 3u << 20;
     vh_auto_free char *big = pattern(n);
     vh_auto_buf vh__buf got = { 0 };
-    struct fixture f;
-    vh__rpc_client *c;
-    vh__rpc_exchange *x;
+    struct talk t;
     vh__grpc_status status;
     vh_error err = { 0 };
 
     (void)state;
-    fixture_start(&f, (vh__rpc_server_options){ 0 });
-    c = client_of(&f);
-    x = open_call(c, "/s.Test/Echo", 30000);
+    talk_begin(&t, "/s.Test/Echo", 30000);
     for (int i = 0; i < 3; i++) {
-        assert_ok(vh__rpc_exchange_send(x, big, n, i == 2, &err), err);
-        assert_int_equal(vh__rpc_exchange_recv(x, NULL, &got, &status, &err), 1);
+        assert_ok(vh__rpc_exchange_send(t.x, big, n, i == 2, &err), err);
+        assert_int_equal(vh__rpc_exchange_recv(t.x, NULL, &got, &status, &err), 1);
         assert_int_equal(got.len, n);
         assert_memory_equal(got.data, big, n);
     }
-    assert_end(x, VH_GRPC_OK);
-    vh__rpc_exchange_close(x);
-    vh__rpc_client_free(c);
-    fixture_stop(&f);
+    assert_end(t.x, VH_GRPC_OK);
+    talk_end(&t);
 }
 
 static void all_that_was_sent_before_the_end_arrives(void **state)
 {
     static const char piece[5000];
-    struct fixture f;
-    vh__rpc_client *c;
-    vh__rpc_exchange *x;
+    struct talk t;
     vh_error err = { 0 };
 
     (void)state;
-    fixture_start(&f, (vh__rpc_server_options){ 0 });
-    c = client_of(&f);
-    x = open_call(c, "/s.Test/Count", 30000);
+    talk_begin(&t, "/s.Test/Count", 30000);
     for (int i = 0; i < 200; i++) /* far more than the window, to a handler that is slower */
-        assert_ok(vh__rpc_exchange_send(x, piece, sizeof(piece), false, &err), err);
-    assert_ok(vh__rpc_exchange_end(x, &err), err);
-    assert_message(x, "1000000");
-    assert_end(x, VH_GRPC_OK);
-    vh__rpc_exchange_close(x);
-    vh__rpc_client_free(c);
-    fixture_stop(&f);
+        assert_ok(vh__rpc_exchange_send(t.x, piece, sizeof(piece), false, &err), err);
+    assert_ok(vh__rpc_exchange_end(t.x, &err), err);
+    assert_message(t.x, "1000000");
+    assert_end(t.x, VH_GRPC_OK);
+    talk_end(&t);
 }
 
 static void a_handler_that_takes_nothing_holds_the_caller_back(void **state)
 {
     static const char piece[10000];
-    struct fixture f;
-    vh__rpc_client *c;
-    vh__rpc_exchange *x;
+    struct talk t;
     vh_error err = { 0 };
     int sent = 0, rc;
 
     (void)state;
-    fixture_start(&f, (vh__rpc_server_options){ 0 });
-    c = client_of(&f);
-    x = open_call(c, "/s.Test/Linger", 300);
-    while ((rc = vh__rpc_exchange_send(x, piece, sizeof(piece), false, &err)) == 0 && sent < 1000)
+    talk_begin(&t, "/s.Test/Linger", 300);
+    while ((rc = vh__rpc_exchange_send(t.x, piece, sizeof(piece), false, &err)) == 0 && sent < 1000)
         sent++;
     assert_in_range(sent, 1, 7); /* a window of 64 KiB, of which the first message may have been given back */
     if (rc == -EPIPE) /* the server was the first to find the deadline passed */
-        assert_end(x, VH_GRPC_DEADLINE_EXCEEDED);
+        assert_end(t.x, VH_GRPC_DEADLINE_EXCEEDED);
     else
         assert_int_equal(rc, VH_ETIMEDOUT);
-    vh__rpc_exchange_close(x);
-    vh__rpc_client_free(c);
-    fixture_stop(&f);
+    talk_end(&t);
 }
 
 static void a_caller_that_takes_nothing_holds_the_handler_back(void **state)
 {
     vh_auto_buf vh__buf got = { 0 };
-    struct fixture f;
-    vh__rpc_client *c;
-    vh__rpc_exchange *x;
+    struct talk t;
     vh__grpc_status status;
     vh_error err = { 0 };
 
     (void)state;
-    fixture_start(&f, (vh__rpc_server_options){ 0 });
-    c = client_of(&f);
-    x = open_call(c, "/s.Test/Flood", 30000);
-    assert_ok(vh__rpc_exchange_send(x, "d", 1, true, &err), err);
+    talk_begin(&t, "/s.Test/Flood", 30000);
+    assert_ok(vh__rpc_exchange_send(t.x, "d", 1, true, &err), err);
     usleep(200000);
     assert_in_range(notes.sent, 1, 25); /* a window, and what the loop and the handler are ahead */
     for (int i = 0; i < 'd'; i++) {
-        assert_int_equal(vh__rpc_exchange_recv(x, NULL, &got, &status, &err), 1);
+        assert_int_equal(vh__rpc_exchange_recv(t.x, NULL, &got, &status, &err), 1);
         assert_int_equal(got.len, 10000);
     }
-    assert_end(x, VH_GRPC_OK);
+    assert_end(t.x, VH_GRPC_OK);
     assert_int_equal(notes.sent, 'd');
-    vh__rpc_exchange_close(x);
-    vh__rpc_client_free(c);
-    fixture_stop(&f);
+    talk_end(&t);
 }
 
 static void metadata_goes_there_and_details_come_back(void **state)
@@ -587,52 +584,40 @@ static void stopping_ends_watches_at_once_and_the_rest_after_a_grace(void **stat
 static void both_ends_can_be_polled(void **state)
 {
     struct pollfd p = { .events = POLLIN };
-    struct fixture f;
-    vh__rpc_client *c;
-    vh__rpc_exchange *x;
+    struct talk t;
     vh_error err = { 0 };
 
     (void)state;
-    fixture_start(&f, (vh__rpc_server_options){ 0 });
-    c = client_of(&f);
-    x = open_call(c, "/s.Test/Poll", 10000);
-    p.fd = vh__rpc_exchange_fd(x);
+    talk_begin(&t, "/s.Test/Poll", 10000);
+    p.fd = vh__rpc_exchange_fd(t.x);
     for (int i = 0; i < 3; i++) {
-        assert_ok(vh__rpc_exchange_send(x, "x", 1, i == 2, &err), err);
-        while (!vh__rpc_exchange_ready(x))
+        assert_ok(vh__rpc_exchange_send(t.x, "x", 1, i == 2, &err), err);
+        while (!vh__rpc_exchange_ready(t.x))
             assert_int_equal(poll(&p, 1, 10000), 1);
-        assert_message(x, "x");
+        assert_message(t.x, "x");
     }
-    while (!vh__rpc_exchange_ready(x))
+    while (!vh__rpc_exchange_ready(t.x))
         assert_int_equal(poll(&p, 1, 10000), 1);
-    assert_end(x, VH_GRPC_OK);
-    vh__rpc_exchange_close(x);
-    vh__rpc_client_free(c);
-    fixture_stop(&f);
+    assert_end(t.x, VH_GRPC_OK);
+    talk_end(&t);
 }
 
 static void one_thread_may_receive_while_another_sends(void **state)
 {
     static const char piece[10000];
     vh_auto_buf vh__buf got = { 0 };
-    struct fixture f;
-    vh__rpc_client *c;
-    vh__rpc_exchange *x;
+    struct talk t;
     vh__grpc_status status;
     vh_error err = { 0 };
 
     (void)state;
-    fixture_start(&f, (vh__rpc_server_options){ 0 });
-    c = client_of(&f);
-    x = open_call(c, "/s.Test/Duplex", 30000);
+    talk_begin(&t, "/s.Test/Duplex", 30000);
     for (int i = 0; i < 100; i++) {
-        assert_ok(vh__rpc_exchange_send(x, piece, sizeof(piece), i == 99, &err), err);
-        assert_int_equal(vh__rpc_exchange_recv(x, NULL, &got, &status, &err), 1);
+        assert_ok(vh__rpc_exchange_send(t.x, piece, sizeof(piece), i == 99, &err), err);
+        assert_int_equal(vh__rpc_exchange_recv(t.x, NULL, &got, &status, &err), 1);
     }
-    assert_end(x, VH_GRPC_OK);
-    vh__rpc_exchange_close(x);
-    vh__rpc_client_free(c);
-    fixture_stop(&f);
+    assert_end(t.x, VH_GRPC_OK);
+    talk_end(&t);
 }
 
 /* A peer that is alive answers pings, which ours does while it waits; one that is not is found out. */
