@@ -96,26 +96,35 @@ static void dispatch(struct stream *st)
         run_handler(st);
 }
 
-/* The header of a call is whole: refuses the call, or hands it to the owner if its method streams. */
-static void begin_call(vh__grpc_server *s, struct stream *st)
+/* Offers the call of a streaming method to the owner. */
+static void begin_stream(vh__grpc_server *s, struct stream *st)
 {
-    const char *path = st->path.data ? st->path.data : "";
     vh_auto_buf vh__buf why = { 0 };
     vh__grpc_status status;
 
+    st->expires_ns = st->pub.deadline_ns; /* however long the request takes to become whole */
+    status = s->events->begin(&st->pub, s->arg, &why);
+    st->told = status == VH_GRPC_OK;
+    if (!st->told)
+        vh__grpc_refuse(st, status, why.data ? why.data : "");
+}
+
+/* The header of a call is whole. */
+static void begin_call(vh__grpc_server *s, struct stream *st)
+{
+    const char *path = st->path.data ? st->path.data : "";
+
+    if (!st->post || !st->grpc || st->status != VH_GRPC_OK)
+        return;
     st->pub.method = find_method(s->opts, path);
     st->pub.metadata = &st->metadata;
-    if (st->metadata.fields.oom) {
+    if (st->path.oom || st->metadata.fields.oom) {
         vh__grpc_refuse(st, VH_GRPC_RESOURCE_EXHAUSTED, "out of memory");
     } else if (!st->pub.method) {
         vh__grpc_refuse(st, VH_GRPC_UNIMPLEMENTED, "no such method here: ");
         vh__buf_puts(&st->message, path);
-    } else if (st->pub.method->stream && st->status == VH_GRPC_OK) {
-        st->expires_ns = st->pub.deadline_ns;
-        status = s->events->begin(&st->pub, s->arg, &why);
-        if (status != VH_GRPC_OK)
-            vh__grpc_refuse(st, status, why.data ? why.data : "");
-        st->told = status == VH_GRPC_OK;
+    } else if (st->pub.method->stream) {
+        begin_stream(s, st);
     }
 }
 

@@ -213,6 +213,33 @@ static void frames_that_break_the_protocol_close_the_connection(void **state)
     fixture_stop(&f);
 }
 
+static void what_is_not_grpc_starts_no_handler(void **state)
+{
+    static const char *const blocks[] = {
+        "\x82\x86\x01\x01h\x04\x07/h/Wait\x0f\x10\x10" "application/grpc", /* GET */
+        "\x83\x86\x01\x01h\x04\x07/h/Wait\x0f\x10\x09text/html",
+        "\x83\x86\x01\x01h\x04\x07/h/Wait",
+    };
+    struct fixture f;
+
+    (void)state;
+    fixture_start(&f, (vh__rpc_server_options){ 0 });
+    for (size_t i = 0; i < VH_ARRAY_LEN(blocks); i++) {
+        vh_auto_buf vh__buf out = { 0 }, payload = { 0 };
+        int fd = dial(vh__rpc_server_port(f.server));
+
+        put_preface(&out);
+        put_frame(&out, HEADERS, END_HEADERS, 1, blocks[i], strlen(blocks[i]));
+        pour(fd, &out);
+        assert_true(await_frame(fd, HEADERS, 1, &payload)); /* an HTTP status, which is all that it has */
+        assert_in_range(payload.len, 1, 8);
+        assert_int_equal(running, 0);
+        close(fd);
+    }
+    assert_serves(&f);
+    fixture_stop(&f);
+}
+
 /* The messages are empty, and thousands; their handler takes none. */
 static void more_than_the_window_has_room_for_is_reset(void **state)
 {
@@ -468,6 +495,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_that_break_the_protocol_close_the_connection),
+        cmocka_unit_test(what_is_not_grpc_starts_no_handler),
         cmocka_unit_test(more_than_the_window_has_room_for_is_reset),
         cmocka_unit_test(a_flood_of_resets_is_cut_off),
         cmocka_unit_test(a_header_bomb_costs_no_memory),
