@@ -90,7 +90,7 @@ void vh__buf_printf(vh__buf *b, const char *fmt, ...)
 void vh__buf_consume(vh__buf *b, size_t n)
 {
     b->len -= n;
-    if (b->data) {
+    if (b->data && n) { /* for nothing, all would be moved to where it is */
         memmove(b->data, b->data + n, b->len);
         b->data[b->len] = '\0';
     }
