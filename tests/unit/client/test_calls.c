@@ -11,7 +11,6 @@
 #include "control.pb-c.h"
 #include "fake_functions.h"
 #include "grpc_status.h"
-#include "health.pb-c.h"
 #include "path.h"
 
 struct api {
