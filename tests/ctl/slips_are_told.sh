@@ -41,4 +41,4 @@ for format in table json yaml; do
 done
 code=0
 "$ctl" version >/dev/full 2>"$dir/err" || code=$?
-grep -q "No space left" "$dir/err" && [[ $code == 1 ]] || { echo "FAILED: full disk: $code"; exit 1; }
+[[ $code == 1 && $(cat "$dir/err") == *"No space left"* ]] || { echo "FAILED: full disk: $code"; exit 1; }
