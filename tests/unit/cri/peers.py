@@ -92,11 +92,11 @@ class Generic(grpc.GenericRpcHandler):
 
 
 def serve(path):
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # in the threads of the server as well
     server = grpc.server(futures.ThreadPoolExecutor(32), options=BIG)
     server.add_generic_rpc_handlers((Generic(),))
     server.add_insecure_port(f"unix:{path}")
     server.start()
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     print("ready", flush=True)
     signal.sigwait({signal.SIGTERM})
     server.stop(5).wait()
