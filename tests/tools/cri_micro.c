@@ -280,8 +280,10 @@ int main(int argc, char **argv)
     paths[0].socket = argv[1];
     paths[1].pid = spawn(relay, relay_path, argv[1]);
     paths[2].pid = spawn(serve, proxy_path, argv[1]);
-    for (size_t m = 0; m < VH_ARRAY_LEN(methods); m++) {
+    for (size_t m = 0; m < VH_ARRAY_LEN(methods); m++)
         latency(paths, methods[m], argc > 2 ? strtoul(argv[2], NULL, 10) : 10000);
+    (void)fflush(stdout);
+    for (size_t m = 0; m < VH_ARRAY_LEN(methods); m++) {
         for (int p = 0; p < 3; p++)
             throughput(&paths[p], methods[m]);
     }
