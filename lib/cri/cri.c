@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <libgen.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -89,29 +88,16 @@ static void *serve(void *arg)
     return NULL;
 }
 
-/* The thread takes no signals: they are for those who wait for them, and SIGPIPE is an error code here. */
-static int start_thread(vh__cri *cri)
-{
-    sigset_t all, before;
-    int rc;
-
-    (void)sigfillset(&all); /* these fail only on bad arguments */
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = pthread_create(&cri->thread, NULL, serve, cri);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    cri->running = rc == 0;
-    return -rc;
-}
-
 static int start(vh__cri *cri, const vh__cri_options *opts, vh_error *err)
 {
     int rc = make_proxy(cri, opts, err);
 
     if (rc)
         return rc;
-    rc = start_thread(cri);
+    rc = pthread_create(&cri->thread, NULL, serve, cri);
     if (rc)
-        return vh_error_set(err, rc, "thread of the CRI socket");
+        return vh_error_set(err, -rc, "thread of the CRI socket");
+    cri->running = true;
     vh__log(cri->env, VH_LOG_INFO, "cri", NULL, "CRI calls on %s go to %s",
             cri->path ? cri->path : "the inherited socket", opts->containerd ? opts->containerd : VH_CRI_CONTAINERD);
     return 0;

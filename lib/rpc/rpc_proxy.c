@@ -11,6 +11,7 @@
 
 #include "auto.h"
 #include "h2.h"
+#include "sigpipe.h"
 
 /* How often the backend is tried while calls wait for it. A connect() that fails costs microseconds. */
 #define RETRY_MS 20
@@ -483,8 +484,12 @@ int vh__rpc_proxy_new(const vh__rpc_proxy_options *opts, vh__rpc_proxy **proxy, 
 
 int vh__rpc_proxy_run(vh__rpc_proxy *proxy, vh_error *err)
 {
-    int rc = uv_run(&proxy->loop, UV_RUN_DEFAULT);
+    sigset_t signals;
+    int rc;
 
+    vh__sigpipe_block(&signals);
+    rc = uv_run(&proxy->loop, UV_RUN_DEFAULT);
+    vh__sigpipe_restore(&signals);
     return rc < 0 ? vh_error_set(err, rc, "gRPC proxy: event loop") : 0;
 }
 
