@@ -351,7 +351,7 @@ void vh__functions_act(vh_functions *f)
     }
     if (any)
         vh__bells_ring(f->bells);
-    if (any || vh__plan_wake_ns(&f->plan) < f->sleeping_until)
+    if (any || vh__plan_wake_ns(&f->plan, vh__functions_now()) < f->sleeping_until)
         vh__watch_wake(f);
 }
 

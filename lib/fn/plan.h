@@ -5,7 +5,7 @@
  *     vh__plan_claim(plan, fn, &claim, now);
  *     while (vh__plan_next(plan, &action))
  *         carry_out(&action);
- *     sleep_until(vh__plan_wake_ns(plan));
+ *     sleep_until(vh__plan_wake_ns(plan, now));
  *
  * All actions are taken after every event, before the next one. Taking one may lead to further events.
  *
@@ -156,7 +156,7 @@ void vh__plan_init(struct plan *p, const struct plan_limits *limits);
 /** Takes the next action; false: none is left. */
 bool vh__plan_next(struct plan *p, struct plan_action *action);
 /** When vh__plan_tick() is due; INT64_MAX: something else has to happen first. */
-int64_t vh__plan_wake_ns(const struct plan *p);
+int64_t vh__plan_wake_ns(const struct plan *p, int64_t now);
 void vh__plan_tick(struct plan *p, int64_t now);
 
 /** Adds |fn|, zeroed but for its |revision|. */

@@ -30,7 +30,7 @@ uint32_t vh__plan_live(const struct plan_function *fn);
 bool vh__plan_is_idle(const struct plan_instance *i);
 void vh__plan_stop(struct plan *p, struct plan_instance *i);
 /** When time alone changes something for |fn|. */
-int64_t vh__plan_function_wake_ns(const struct plan_function *fn);
+int64_t vh__plan_function_wake_ns(const struct plan_function *fn, int64_t now);
 
 /* turns.c */
 void vh__plan_start_all(struct plan *p, int64_t now);

@@ -210,14 +210,14 @@ static int64_t instance_wake_ns(const struct plan_instance *i, uint32_t live)
     return i->idle_ns + i->fn->set.keep_alive_ns;
 }
 
-int64_t vh__plan_function_wake_ns(const struct plan_function *fn)
+int64_t vh__plan_function_wake_ns(const struct plan_function *fn, int64_t now)
 {
     uint32_t live = vh__plan_live(fn);
     int64_t wake = INT64_MAX;
 
     for (const struct plan_instance *i = fn->first; i; i = i->next)
         wake = VH_MIN(wake, instance_wake_ns(i, live));
-    if (!fn->removed && fn->failures && (vh__plan_lack(fn) || live < fn->set.min))
+    if (!fn->removed && fn->failures && fn->retry_ns > now && (vh__plan_lack(fn) || live < fn->set.min))
         wake = VH_MIN(wake, fn->retry_ns);
     return wake;
 }

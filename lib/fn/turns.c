@@ -137,11 +137,11 @@ void vh__plan_start_all(struct plan *p, int64_t now)
     }
 }
 
-int64_t vh__plan_wake_ns(const struct plan *p)
+int64_t vh__plan_wake_ns(const struct plan *p, int64_t now)
 {
     int64_t wake = INT64_MAX;
 
     for (const struct plan_function *fn = p->first; fn; fn = fn->next)
-        wake = VH_MIN(wake, vh__plan_function_wake_ns(fn));
+        wake = VH_MIN(wake, vh__plan_function_wake_ns(fn, now));
     return wake;
 }

@@ -115,7 +115,7 @@ static void sleep_once(vh_functions *f, struct watched *w)
     uint64_t rung;
     int ms;
 
-    f->sleeping_until = vh__plan_wake_ns(&f->plan);
+    f->sleeping_until = vh__plan_wake_ns(&f->plan, vh__functions_now());
     ms = timeout_ms(f->sleeping_until);
     collect(f, w);
     pthread_mutex_unlock(&f->mutex);
