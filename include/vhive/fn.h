@@ -32,6 +32,7 @@
 #include <vhive/exec.h>
 #include <vhive/invoke.h>
 #include <vhive/phases.h>
+#include <vhive/snapshot.h>
 #include <vhive/vm.h>
 
 #ifdef __cplusplus

@@ -134,7 +134,7 @@ static void start(struct job *job)
         came_up(b, vm);
     else
         did_not(b, &err);
-    vh__functions_act(f);
+    vh__functions_op_over(f);
     pthread_mutex_unlock(&f->mutex);
 }
 
