@@ -129,7 +129,7 @@ int vh_functions_vm_kill(vh_functions *f, const char *vm, const vh_call *call, v
         f->ops->kill(b->vm);
     if (b) {
         vh__functions_tell(f, "instance.killed", b->record->spec.name, b->info.vm, "%s", "");
-        vh__plan_lost(&f->plan, b->inst, vh__functions_now());
+        vh__plan_lost(&f->plan, b->inst, true, vh__functions_now());
         vh__functions_act(f);
     }
     pthread_mutex_unlock(&f->mutex);

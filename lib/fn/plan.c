@@ -203,12 +203,12 @@ void vh__plan_failed(struct plan *p, struct plan_instance *i, int64_t now)
     forget_function(p, fn);
 }
 
-void vh__plan_lost(struct plan *p, struct plan_instance *i, int64_t now)
+void vh__plan_lost(struct plan *p, struct plan_instance *i, bool killed, int64_t now)
 {
     if (i->dead || (i->state != PLAN_READY && i->state != PLAN_DRAINING))
         return;
     i->dead = true;
-    if (i->revision == i->fn->revision && now - i->up_ns < PLAN_YOUNG_MS * VH_NS_PER_MS)
+    if (!killed && i->revision == i->fn->revision && now - i->up_ns < PLAN_YOUNG_MS * VH_NS_PER_MS)
         back_off(i->fn, i->failures, now);
     vh__plan_settle(p, i->fn, now);
 }

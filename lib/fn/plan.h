@@ -178,8 +178,8 @@ void vh__plan_release(struct plan *p, struct claim *claim, int64_t now);
 void vh__plan_up(struct plan *p, struct plan_instance *inst, bool booted, int64_t now);
 /** The start of |inst| failed, or was cancelled. */
 void vh__plan_failed(struct plan *p, struct plan_instance *inst, int64_t now);
-/** The VM of |inst| is not there any more, without having been stopped: PLAN_STOP follows. */
-void vh__plan_lost(struct plan *p, struct plan_instance *inst, int64_t now);
+/** The VM of |inst| died, or was |killed|, without having been stopped: PLAN_STOP follows. */
+void vh__plan_lost(struct plan *p, struct plan_instance *inst, bool killed, int64_t now);
 /** |inst| is gone with all it had. */
 void vh__plan_down(struct plan *p, struct plan_instance *inst, int64_t now);
 

@@ -96,7 +96,7 @@ static void look_at(vh_functions *f, uint64_t serial)
     vh__log(f->o.env, VH_LOG_WARN, "fn", b->info.vm, "function %s: an instance ended by itself: %s",
             b->record->spec.name, exit.reason);
     vh__functions_tell(f, "instance.died", b->record->spec.name, b->info.vm, "%s", exit.reason);
-    vh__plan_lost(&f->plan, i, vh__functions_now());
+    vh__plan_lost(&f->plan, i, false, vh__functions_now());
 }
 
 static int timeout_ms(int64_t until)

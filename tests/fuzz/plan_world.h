@@ -289,7 +289,7 @@ static void world_end_op(struct world *w, struct world_instance *x, unsigned how
 static void world_by_hand(struct world *w, struct world_instance *x, unsigned how)
 {
     if (how & 4) {
-        vh__plan_lost(&w->p, x->i, w->now);
+        vh__plan_lost(&w->p, x->i, how & 8, w->now);
     } else if (vh__plan_op_begin(x->i)) {
         x->op = PLAN_START;
         vh__plan_pause(&w->p, x->i, how & 1, w->now);

@@ -388,7 +388,7 @@ static void a_vm_that_dies_young_counts_as_a_failed_start(void **state)
     add(&b, &fn, &set);
     for (unsigned k = 0; k < 3; k++) {
         up(&b, k, true);
-        vh__plan_lost(&b.p, b.started[k], b.now);
+        vh__plan_lost(&b.p, b.started[k], false, b.now);
         settle(&b);
         down(&b, k);
         assert_int_equal(b.starts, k + 1);
