@@ -18,6 +18,8 @@
  *
  * Functions, their addresses and revisions are kept below the state directory and are there again after a restart.
  *
+ * vh_host_functions() (<vhive/host.h>) makes one.
+ *
  * Threads: everything may be called from all threads at once. Calls block within their bounds (vh_call).
  */
 #ifndef VHIVE_FN_H
@@ -155,8 +157,8 @@ VH_API VH_MUST_CHECK int vh_functions_instances(vh_functions *f, const char *nam
 typedef struct vh_invoke_timing {
     size_t size;      /**< in: sizeof(vh_invoke_timing) */
     bool cold;        /**< an instance was started for this call */
-    char vm[24];      /**< the instance's VM */
-    vh_phases phases; /**< wait for the instance with the phases of its start if |cold|, connect, request */
+    char vm[24];      /**< the instance's VM; all of this is written once there is one, also if the call fails then */
+    vh_phases phases; /**< wait for an instance, if |cold| with the phases of its start and "grant", connect, request */
 } vh_invoke_timing;
 
 #define VH_INVOKE_TIMING_INIT { .size = sizeof(vh_invoke_timing) }
@@ -174,7 +176,8 @@ VH_API VH_MUST_CHECK int vh_functions_invoke(vh_functions *f, const char *name, 
 typedef struct vh_event {
     int64_t time_ns;      /**< CLOCK_REALTIME */
     uint64_t sequence;    /**< grows by one from event to event */
-    const char *type;     /**< "function.deployed", "instance.ready", ...; docs/vhived.md has them all */
+    const char *type;     /**< function.deployed, function.removed; instance.starting, .ready, .failed, .died, .ended,
+                               .killed, .paused, .resumed; snapshot.saved, snapshot.failed; events.lost */
     const char *function; /**< "" for an event of the machine */
     const char *vm;       /**< "" where there is none */
     const char *message;  /**< for people; "" where |type| says it all */

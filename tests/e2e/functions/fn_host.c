@@ -94,9 +94,19 @@ struct serving {
     pthread_mutex_t mutex;
     unsigned left, ok, cold, failed;
     bool first_cold;
-    unsigned long long us, slowest_us;
+    unsigned long long us, slowest_us, pool_us; /* of |pool_us| it was neither start nor request */
     char error[VH_ERROR_MSG];
 };
+
+static unsigned long long spent_by_pool(const vh_phases *p)
+{
+    int64_t ns = 0;
+
+    for (size_t i = 0; i < p->n; i++)
+        if (strcmp(p->v[i].id, "wait") == 0 || strcmp(p->v[i].id, "grant") == 0)
+            ns += p->v[i].ns;
+    return (unsigned long long)ns / 1000;
+}
 
 static void note(struct serving *s, int rc, const vh_invoke_timing *t, const vh_error *err, bool first)
 {
@@ -111,6 +121,7 @@ static void note(struct serving *s, int rc, const vh_invoke_timing *t, const vh_
     s->cold += t->cold;
     s->first_cold |= first && t->cold;
     s->us += us;
+    s->pool_us += spent_by_pool(&t->phases);
     s->slowest_us = us > s->slowest_us ? us : s->slowest_us;
 }
 
@@ -162,8 +173,8 @@ static int serve(struct fn_host *h, char **w, vh_error *err)
     for (unsigned i = 0; i < n; i++)
         pthread_join(threads[i], NULL);
     vh_invoke_request_free(request);
-    say(h, "{\"ok\": %u, \"cold\": %u, \"first_cold\": %s, \"failed\": %u, \"us\": %llu, \"slowest_us\": %llu, ", s.ok,
-        s.cold, s.first_cold ? "true" : "false", s.failed, s.us, s.slowest_us);
+    say(h, "{\"ok\": %u, \"cold\": %u, \"first_cold\": %s, \"failed\": %u, \"us\": %llu, \"slowest_us\": %llu, "
+           "\"pool_us\": %llu, ", s.ok, s.cold, s.first_cold ? "true" : "false", s.failed, s.us, s.slowest_us, s.pool_us);
     quote(h, "error", s.error);
     say(h, "}");
     return 0;
