@@ -48,7 +48,7 @@ extern "C" {
 
 typedef struct vh_functions vh_functions;
 
-/** What a function is. Strings are borrowed by calls that take one. Zero members mean the default where one is named. */
+/** What a function is. Strings are borrowed by calls that take one. Zero means the default where one is named. */
 typedef struct vh_function_spec {
     size_t size;            /**< sizeof(vh_function_spec) */
     const char *name;       /**< [a-z0-9] and inner '-', at most 63 bytes */
@@ -110,7 +110,7 @@ typedef struct vh_function_info {
     uint32_t ready;           /**< of them, those that serve */
     uint32_t waiting;         /**< connections and calls that wait for an instance */
     uint32_t active;          /**< those that have one */
-    uint64_t served;          /**< connections and calls handed to an instance, since the daemon started; FuncPool's "served" */
+    uint64_t served;          /**< connections and calls that got one, since this process began; FuncPool's "served" */
     uint64_t started;         /**< instances that came up; FuncPool's "started" */
     uint64_t failed;          /**< starts that failed */
     const char *last_error;   /**< of the last start that failed; "": none, or one came up since */
@@ -222,9 +222,9 @@ VH_API VH_MUST_CHECK int vh_functions_exec(vh_functions *f, const char *name, co
                                            const vh_call *call, vh_exec **exec, vh_error *err);
 
 /**
- * On the instance whose VM is |vm| (its id, or the beginning of exactly one): freeze it, let it go on, kill it, or save a
- * snapshot of it as its revision's (|id|, VH_SNAPSHOT_ID bytes, gets the snapshot's id). A frozen instance gets nothing
- * new. VH_ENOTFOUND, VH_ESTATE.
+ * On the instance whose VM is |vm| (its id, or the beginning of exactly one): freeze it, let it go on, kill it, or save
+ * a snapshot of it as its revision's (|id|, VH_SNAPSHOT_ID bytes, gets the snapshot's id). A frozen instance gets
+ * nothing new. VH_ENOTFOUND, VH_ESTATE.
  */
 VH_API VH_MUST_CHECK int vh_functions_vm_pause(vh_functions *f, const char *vm, const vh_call *call, vh_error *err);
 VH_API VH_MUST_CHECK int vh_functions_vm_resume(vh_functions *f, const char *vm, const vh_call *call, vh_error *err);

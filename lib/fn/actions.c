@@ -29,7 +29,8 @@ static void note_output(vh_stream stream, const void *bytes, size_t n, void *arg
 }
 
 /* The image behind the digest that was deployed, pulled again if it was removed meanwhile. Without the lock. */
-static int open_image(const vh_functions *f, const struct record *r, const vh_call *call, vh_image **image, vh_error *err)
+static int open_image(const vh_functions *f, const struct record *r, const vh_call *call, vh_image **image,
+                      vh_error *err)
 {
     int rc = vh_image_open(f->o.images, r->image_digest, call, image, err);
 
@@ -246,7 +247,8 @@ static void put_start(vh_functions *f, struct plan_instance *i)
         return;
     }
     fn->last_code = -ENOMEM;
-    snprintf(fn->last_error, sizeof(fn->last_error), "function %s: no memory is left to start it", fn->record->spec.name);
+    snprintf(fn->last_error, sizeof(fn->last_error), "function %s: no memory is left to start it",
+             fn->record->spec.name);
     vh__plan_failed(&f->plan, i, vh__functions_now());
 }
 
@@ -280,7 +282,7 @@ static void refuse(vh_functions *f, struct want *want)
                  fn->record->spec.name, f->plan.limits.queue_all);
         break;
     case PLAN_WHY_TOO_LARGE:
-        snprintf(why, sizeof(why), "function %s: its %u MiB are more than all instances may have, %llu MiB (budget.memory)",
+        snprintf(why, sizeof(why), "function %s: its %u MiB are more than the %llu MiB of all (budget.memory)",
                  fn->record->spec.name, fn->record->spec.memory_mib, (unsigned long long)f->plan.limits.memory_mib);
         break;
     case PLAN_WHY_START:

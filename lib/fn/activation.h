@@ -10,8 +10,8 @@ VH_MUST_CHECK int vh__activation_start(vh_functions *f, vh_error *err);
 void vh__activation_stop(vh_functions *f);
 
 /**
- * Listens for |fn| where |record| says: at the address it had, else at what was asked for. On success |*listener| is the
- * caller's, and |record->listen| tells where. Without the lock.
+ * Listens for |fn| where |record| says: at the address it had, else at what was asked for. On success |*listener| is
+ * the caller's, and |record->listen| tells where. Without the lock.
  */
 VH_MUST_CHECK int vh__activation_listen(vh_functions *f, struct record *record, struct function *fn,
                                         struct vh__listener **listener, vh_error *err);

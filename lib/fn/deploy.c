@@ -66,8 +66,8 @@ static int look_at_image(vh_functions *f, struct record *r, const vh_call *call,
     snprintf(r->image_digest, sizeof(r->image_digest), "%s", vh_image_digest(r->image));
     if (!r->spec.port)
         r->spec.port = vh_image_config_get(r->image)->port;
-    return r->spec.port ? 0 : vh_error_set(err, VH_EINVALID, "function %s: port: the image exposes none, so it has to be "
-                                           "named (--port)", r->spec.name);
+    return r->spec.port ? 0 : vh_error_set(err, VH_EINVALID, "function %s: port: the image exposes none, so it has to "
+                                           "be named (--port)", r->spec.name);
 }
 
 static void fill_from_settings(const vh_functions *f, struct record *r)
@@ -88,15 +88,14 @@ static int check_budget(const vh_functions *f, const struct record *r, vh_error 
             instances += fn->record->spec.min;
         }
     if (r->spec.memory_mib > most->memory_mib)
-        return vh_error_set(err, VH_ELIMIT, "function %s: its %u MiB are more than all instances may have, %llu MiB "
-                            "(budget.memory)", r->spec.name, r->spec.memory_mib, (unsigned long long)most->memory_mib);
+        return vh_error_set(err, VH_ELIMIT, "function %s: its %u MiB are more than the %llu MiB of all (budget.memory)", r->spec.name, r->spec.memory_mib, (unsigned long long)most->memory_mib);
     if (memory > most->memory_mib && r->spec.min)
-        return vh_error_set(err, VH_ELIMIT, "function %s: the least instances of all functions would take %llu MiB, more "
-                            "than the %llu MiB (budget.memory)", r->spec.name, (unsigned long long)memory,
+        return vh_error_set(err, VH_ELIMIT, "function %s: the least instances of all functions would take %llu MiB, "
+                            "more than the %llu MiB (budget.memory)", r->spec.name, (unsigned long long)memory,
                             (unsigned long long)most->memory_mib);
     if (instances > most->instances && r->spec.min)
-        return vh_error_set(err, VH_ELIMIT, "function %s: the least instances of all functions would be %llu, more than "
-                            "%u (budget.instances)", r->spec.name, (unsigned long long)instances, most->instances);
+        return vh_error_set(err, VH_ELIMIT, "function %s: the least instances of all functions would be %llu, more "
+                            "than %u (budget.instances)", r->spec.name, (unsigned long long)instances, most->instances);
     return 0;
 }
 
@@ -346,8 +345,8 @@ int vh_functions_remove(vh_functions *f, const char *name, const vh_call *call, 
 /* Loading, when nobody else is there yet. */
 
 /*
- * A function whose address somebody else has taken stays without: it can be invoked and deployed anew, and others need not
- * suffer. Takes |r| on success.
+ * A function whose address somebody else has taken stays without: it can be invoked and deployed anew, and others need
+ * not suffer. Takes |r| on success.
  */
 static int restart(vh_functions *f, struct record *r, vh_error *err)
 {

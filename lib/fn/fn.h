@@ -11,7 +11,7 @@
 #include <vhive/fn.h>
 #include <vhive/image.h>
 
-/* What is done with a VM; the library's own (vh__functions_real_vms), or one that fails on demand. |vms| is the options'. */
+/* What is done with VMs: by the library (vh__functions_real_vms), or by a test. |vms| is the options'. */
 typedef struct vh__functions_vms {
     int (*run)(vh_vms *vms, const vh_run_options *o, const vh_call *call, vh_vm **vm, vh_error *err);
     void (*facts)(vh_vm *vm, vh_instance_info *info, vh_phases *phases); /* id, address, port, engine, snapshot */
@@ -44,8 +44,8 @@ typedef struct vh__functions_options {
 } vh__functions_options;
 
 /**
- * Makes the object, with the functions that are kept below the state directory, and starts its threads. A file there that
- * is damaged is set aside ("NAME.json.bad") and told. On success the caller owns |*f| (vh__functions_free()).
+ * Makes the object, with the functions that are kept below the state directory, and starts its threads. A file there
+ * that is damaged is set aside ("NAME.json.bad") and told. On success the caller owns |*f| (vh__functions_free()).
  * VH_ESTATE: another process has those of this state directory; -ENOMEM, -errno of the directory.
  */
 VH_MUST_CHECK int vh__functions_new(const vh__functions_options *o, vh_functions **f, vh_error *err);

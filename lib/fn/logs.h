@@ -32,8 +32,8 @@ void vh__log_name(struct log *log, uint64_t instance, const char *vm);
 /** The sequence after which the last |lines| lines begin, |*skip| bytes into the piece that follows it. */
 uint64_t vh__log_tail(const struct log *log, uint32_t lines, size_t *skip);
 /**
- * Copies the pieces after |*since| until |max| bytes or more are copied, as a list of the caller's (vh__log_free()), and
- * moves |*since| on. NULL: none, or out of memory.
+ * Copies the pieces after |*since| until |max| bytes or more are copied, as a list of the caller's (vh__log_free()),
+ * and moves |*since| on. NULL: none, or out of memory.
  */
 struct piece *vh__log_take(const struct log *log, uint64_t *since, size_t max);
 void vh__log_free(struct piece *pieces);

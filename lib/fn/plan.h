@@ -1,6 +1,6 @@
 /*
- * plan: what is started, stopped, granted and refused, and when. A core without threads, clock or VMs: events go in with
- * the time, actions come out, and nothing else happens.
+ * plan: what is started, stopped, granted and refused, and when. A core without threads, clock or VMs: events go in
+ * with the time, actions come out, and nothing else happens.
  *
  *     vh__plan_claim(plan, fn, &claim, now);
  *     while (vh__plan_next(plan, &action))
@@ -20,10 +20,10 @@
  *   are ended, the longest idle first, and of functions that are at their |min| only when there are no others; none is
  *   ended if even all of them would not make room. Nobody passes one whose turn it is: else large ones would starve.
  *   Instances for |min| are started when no claim waits for one, and nothing is ended for them.
- * - A failed start fails the claims that waited, unless another instance is there or coming. The next one is tried after
- *   a pause that doubles from failure to failure. A VM that dies young counts as a failed start.
- * - A booted instance is saved once for its revision: when it has no claim, or at last while it has some, but never with one
- *   beside: a process that is no part of the function would be in the snapshot. A restored one
+ * - A failed start fails the claims that waited, unless another instance is there or coming. The next one is tried
+ *   after a pause that doubles from failure to failure. A VM that dies young counts as a failed start.
+ * - A booted instance is saved once for its revision: when it has no claim, or at last while it has some, but never
+ *   with one beside: a process that is no part of the function would be in the snapshot. A restored one
  *   is tended when its first claim ended (its working set is stored).
  *
  * Threads: none of its own; one at a time.
@@ -53,7 +53,14 @@ enum plan_act {
     PLAN_GONE,      /* |fn|, which was removed, is no part of the plan any more */
 };
 
-enum plan_why { PLAN_WHY_NONE, PLAN_WHY_QUEUE, PLAN_WHY_QUEUE_ALL, PLAN_WHY_TOO_LARGE, PLAN_WHY_START, PLAN_WHY_REMOVED };
+enum plan_why {
+    PLAN_WHY_NONE,
+    PLAN_WHY_QUEUE,     /* its function's is full */
+    PLAN_WHY_QUEUE_ALL, /* so many wait for all functions */
+    PLAN_WHY_TOO_LARGE, /* an instance would not fit even alone */
+    PLAN_WHY_START,     /* the start it waited for failed */
+    PLAN_WHY_REMOVED,
+};
 
 enum plan_state { PLAN_STARTING, PLAN_READY, PLAN_DRAINING, PLAN_STOPPING, PLAN_DOWN };
 
@@ -75,7 +82,7 @@ struct plan_limits {
     uint32_t queue_all;  /* ... of all */
 };
 
-/* Somebody who wants an instance. The caller's memory, zeroed but for |beside|; the plan's between claim and release. */
+/* Somebody who wants an instance. The caller's memory, zeroed but for |beside|; the plan's from claim to release. */
 struct claim {
     struct plan_note note;
     bool beside; /* needs an instance, but no place in it (a process beside the function): not counted as served */

@@ -63,7 +63,7 @@ static int check_address(const char *address, vh_error *err)
     if (!address || !address[0] || strncmp(address, "tcp:", 4) == 0 || strncmp(address, "unix:/", 6) == 0)
         if (!address || strlen(address) < VH_FUNCTION_ADDRESS)
             return 0;
-    return vh_error_set(err, VH_EINVALID, "address '%s': must be tcp:HOST, tcp:HOST:PORT or unix:/PATH, at most %d bytes",
+    return vh_error_set(err, VH_EINVALID, "address '%s': must be tcp:HOST[:PORT] or unix:/PATH, at most %d bytes",
                         address, VH_FUNCTION_ADDRESS - 1);
 }
 

@@ -137,7 +137,8 @@ def restart(host):
     before = host.show("hello")
     host.do("restart")
     after = host.show("hello")
-    check((before["address"], before["revision"]) == (after["address"], after["revision"]), "%s -> %s" % (before, after))
+    for key in ("address", "revision"):
+        check(before[key] == after[key], "%s -> %s" % (before, after))
     host.serve("hello", 1)
     check(host.show("hello")["vms"][0]["engine"] == "reap", "it is not restored after a restart")
 
@@ -168,7 +169,8 @@ def budget(host):
 
 
 first = Host(VHIVE_BUDGET_MEMORY="600M")
-second = subprocess.run([os.path.join(BUILD, "tests/e2e/fn-host")], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+second = subprocess.run([os.path.join(BUILD, "tests/e2e/fn-host")], stdin=subprocess.DEVNULL, capture_output=True,
+                        text=True)
 check("another process" in second.stdout, "two processes with the same functions: %s" % second.stdout)
 for test in (first_start, oracle, connections, by_hand, revisions, restart, damage, budget):
     begin = time.monotonic()

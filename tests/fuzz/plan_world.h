@@ -1,6 +1,6 @@
 /*
- * A world for the plan (lib/fn/plan.h): bytes become events, actions are carried out as slowly as further bytes will have
- * it, and after each event the plan's promises are checked. For the fuzz target, and for the random walk of the unit test.
+ * A world for the plan (lib/fn/plan.h): bytes become events, actions are carried out as slowly as further bytes will
+ * have it, and after each event the plan's promises are checked. For the fuzz target and the unit test's random walk.
  */
 #ifndef VH_TESTS_PLAN_WORLD_H
 #define VH_TESTS_PLAN_WORLD_H
@@ -93,9 +93,9 @@ static void world_granted(struct world *w, const struct claim *c)
 
     w->grants++;
     world_promise(i->state == PLAN_READY || i->state == PLAN_DRAINING, "a claim is granted an instance that is not up");
-    world_promise(i->revision == i->fn->revision && !i->dead && !i->paused, "a claim is granted an instance that is not fit");
+    world_promise(i->revision == i->fn->revision && !i->dead && !i->paused, "a claim is granted what is not fit");
     world_promise(c->beside || i->active <= i->fn->set.concurrency, "an instance has more claims than it may");
-    world_promise(c->beside || !i->fn->set.retire || i->served <= i->fn->set.retire, "an instance is past its retirement");
+    world_promise(c->beside || !i->fn->set.retire || i->served <= i->fn->set.retire, "an instance is not retired");
 }
 
 static void world_act(struct world *w, const struct plan_action *a)
@@ -126,7 +126,7 @@ static void world_act(struct world *w, const struct plan_action *a)
         free(a->inst);
         break;
     case PLAN_GONE:
-        world_promise(!a->fn->first && !a->fn->waiting.n && !a->fn->beside.n, "a function went before its last instance");
+        world_promise(!a->fn->first && !a->fn->waiting.n && !a->fn->beside.n, "a function went before its instances");
         w->there[a->fn - w->fns] = false;
         break;
     }

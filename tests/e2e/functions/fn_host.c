@@ -174,7 +174,8 @@ static int serve(struct fn_host *h, char **w, vh_error *err)
         pthread_join(threads[i], NULL);
     vh_invoke_request_free(request);
     say(h, "{\"ok\": %u, \"cold\": %u, \"first_cold\": %s, \"failed\": %u, \"us\": %llu, \"slowest_us\": %llu, "
-           "\"pool_us\": %llu, ", s.ok, s.cold, s.first_cold ? "true" : "false", s.failed, s.us, s.slowest_us, s.pool_us);
+           "\"pool_us\": %llu, ", s.ok, s.cold, s.first_cold ? "true" : "false", s.failed, s.us, s.slowest_us,
+        s.pool_us);
     quote(h, "error", s.error);
     say(h, "}");
     return 0;
@@ -215,8 +216,8 @@ static bool show_function(const vh_function_info *i, void *arg)
     say(h, ", ");
     quote(h, "last_error", i->last_error);
     say(h, ", \"revision\": %u, \"instances\": %u, \"ready\": %u, \"waiting\": %u, \"active\": %u, \"served\": %llu, "
-           "\"started\": %llu, \"failed\": %llu, \"vms\": [", i->revision, i->instances, i->ready, i->waiting, i->active,
-        (unsigned long long)i->served, (unsigned long long)i->started, (unsigned long long)i->failed);
+           "\"started\": %llu, \"failed\": %llu, \"vms\": [", i->revision, i->instances, i->ready, i->waiting,
+        i->active, (unsigned long long)i->served, (unsigned long long)i->started, (unsigned long long)i->failed);
     return true;
 }
 

@@ -22,7 +22,9 @@ struct bed {
     struct claim claims[MOST];
 };
 
-static const struct plan_settings usual = { .max = 8, .concurrency = 10, .keep_alive_ns = 1000 * MS, .memory_mib = 100 };
+static const struct plan_settings usual = {
+    .max = 8, .concurrency = 10, .keep_alive_ns = 1000 * MS, .memory_mib = 100
+};
 
 static void note(struct bed *b, const struct plan_action *a)
 {
