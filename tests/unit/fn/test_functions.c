@@ -608,6 +608,32 @@ static void connections_wait_for_an_instance_and_are_relayed(void **state)
     fini(&b);
 }
 
+/* Whoever has a connection to it would wait for ever: what is dead says no farewell. */
+static void a_vm_that_dies_takes_its_connections_with_it(void **state)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    vh_function_spec s = spec_of("hello");
+    char address[VH_FUNCTION_ADDRESS], byte;
+    vh_error err = { 0 };
+    struct bed b;
+    int fd;
+
+    (void)state;
+    init(&b);
+    store(&b, &s);
+    serve(&b);
+    assert_ok(vh_functions_list(b.f, "hello", take_address, address, &err), err);
+    at.sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1));
+    fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    until(&b, "hello", info.active == 1);
+    fake_kill((vh_vm *)(void *)b.fakes.last);
+    assert_true(read(fd, &byte, 1) <= 0);
+    close(fd);
+    until(&b, "hello", info.instances == 0 && info.active == 0);
+    fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -628,6 +654,7 @@ int main(void)
         cmocka_unit_test(events_are_handed_on),
         cmocka_unit_test(output_is_kept_and_tailed),
         cmocka_unit_test(connections_wait_for_an_instance_and_are_relayed),
+        cmocka_unit_test(a_vm_that_dies_takes_its_connections_with_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
