@@ -26,6 +26,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include <vhive/attr.h>
+#include <vhive/config.h>
 #include <vhive/env.h>
 #include <vhive/error.h>
 #include <vhive/exec.h>
@@ -153,12 +154,21 @@ VH_API VH_MUST_CHECK int vh_client_snapshot_verify(vh_client *client, const char
 VH_API VH_MUST_CHECK int vh_client_snapshot_remove(vh_client *client, const char *ref, const vh_call *call,
                                                    vh_error *err);
 
+/**
+ * Sets one member of |spec| from text, as files and command lines write it: |key| is its name there ("keep_alive", with
+ * '_' or '-'), |text| (borrowed by |spec|) a value as in vhive.yaml ("30s", "256M"). `env` is none of them.
+ * VH_EINVALID: no such key (the nearest is named), or a bad value.
+ */
+VH_API VH_MUST_CHECK int vh_client_spec_set(vh_function_spec *spec, const char *key, const char *text, vh_error *err);
+/** Row |i| of those keys, with type, default, bounds and help; NULL beyond their end. Static storage. */
+VH_API const vh_config_key *vh_client_spec_key(size_t i);
+
 /** Takes one function of a file; |spec| is borrowed for the call. A negative code ends the reading with it. */
 typedef int (*vh_function_spec_fn)(const vh_function_spec *spec, void *arg, vh_error *err);
 
 /**
- * Reads the YAML file |path|, a list of functions whose keys are those of vh_function_spec, with sizes and durations as
- * in vhive.yaml (docs/vhive-ctl.md has an example), and hands them to |each| in their order, once all of it was found
+ * Reads the YAML file |path|, a list of functions whose keys are those of vh_client_spec_set() and `env`, a mapping
+ * (docs/vhive-ctl.md has an example), and hands them to |each| in their order, once all of it was found
  * to be valid. Relative folders in `image` are taken from the file's own. Asks no daemon.
  * VH_EINVALID with FILE:LINE:COLUMN for bad YAML, an unknown key, a bad value, a key or a name that is there twice;
  * VH_ELIMIT: larger than 1 MiB, more than 1024 functions; -errno; what |each| returned.

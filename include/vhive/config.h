@@ -78,6 +78,12 @@ VH_API const char *vh_config_env_name(const vh_config_key *key, char name[VH_CON
 VH_API const char *vh_config_flag_name(const vh_config_key *key, char name[VH_CONFIG_NAME_MAX]);
 
 /**
+ * Parses |text| as a value of |key|, which need not be a row of the table; |*number| becomes its number (bytes,
+ * milliseconds, BOOL 0 or 1; 0 for others). VH_EINVALID says why.
+ */
+VH_API VH_MUST_CHECK int vh_config_parse(const vh_config_key *key, const char *text, uint64_t *number, vh_error *err);
+
+/**
  * How many letters have to be put in, taken out or exchanged to make |b| of |a|: for "did you mean". Words of
  * VH_CONFIG_NAME_MAX letters and more are far from everything.
  */

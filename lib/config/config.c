@@ -15,7 +15,7 @@ int vh_config_new(vh_config **config, vh_error *err)
     if (!c)
         return vh_error_set(err, -ENOMEM, "configuration");
     for (size_t i = 0; i < VH_CONFIG_KEYS; i++) {
-        int rc = vh__config_parse(&vh__config_keys[i], vh__config_keys[i].fallback, &c->values[i].number, err);
+        int rc = vh_config_parse(&vh__config_keys[i], vh__config_keys[i].fallback, &c->values[i].number, err);
 
         if (rc) {
             vh_config_free(c);
@@ -48,7 +48,7 @@ int vh_config_set(vh_config *config, const char *key, const char *value, vh_conf
 
     if (!row)
         return vh__config_unknown(key, origin, err);
-    rc = vh__config_parse(row, value, &number, err);
+    rc = vh_config_parse(row, value, &number, err);
     if (rc) /* flags and variables name the setting by themselves, a place in a file does not */
         return source == VH_CONFIG_FROM_FILE ? vh_error_wrap(err, rc, "%s: %s", origin, key)
                                              : vh_error_wrap(err, rc, "%s", origin);

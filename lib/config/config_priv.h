@@ -20,9 +20,6 @@ struct vh_config {
     vh__config_value values[VH_CONFIG_KEYS];
 };
 
-/** Parses |text| as a value of |key|; |*number| becomes its number (BOOL 0 or 1, others 0). VH_EINVALID says why. */
-VH_MUST_CHECK int vh__config_parse(const vh_config_key *key, const char *text, uint64_t *number, vh_error *err);
-
 /** Index of |key| in the table. */
 size_t vh__config_index(const vh_config_key *key);
 

@@ -145,7 +145,7 @@ static bool printable(const char *text)
     return true;
 }
 
-int vh__config_parse(const vh_config_key *key, const char *text, uint64_t *number, vh_error *err)
+int vh_config_parse(const vh_config_key *key, const char *text, uint64_t *number, vh_error *err)
 {
     *number = 0;
     if (strlen(text) > VH_CONFIG_VALUE_MAX)
