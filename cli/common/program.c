@@ -46,6 +46,7 @@ static int exit_code_of(int rc)
     case VH_EINVALID:
         return CLI_EXIT_USAGE;
     case VH_EMISSING:
+    case VH_ENODAEMON:
     case -EPERM:
     case -EACCES:
         return CLI_EXIT_MISSING;

@@ -98,16 +98,32 @@ static void put_stats(FILE *out, const vh_vm_stats *s)
             s->recording ? "true" : "false");
 }
 
+void cli_report_body(FILE *out, const cli_report *r)
+{
+    fwrite(r->body, 1, r->body_len, out);
+    if (r->body_len && r->body[r->body_len - 1] != '\n')
+        fputc('\n', out);
+    fflush(out);
+}
+
+static void put_place(FILE *out, const cli_report *r)
+{
+    put_text(out, "address", r->address);
+    fprintf(out, ", \"port\": %u", r->port);
+    put_text(out, "engine", r->engine);
+    put_text(out, "snapshot", r->snapshot);
+}
+
 void cli_report_json(FILE *out, const cli_report *r)
 {
     fprintf(out, "{\"ok\": %s", !r->called || r->ok ? "true" : "false");
     if (r->called)
         put_answer(out, r);
     put_text(out, "vm", r->vm);
-    put_text(out, "address", r->address);
-    fprintf(out, ", \"port\": %u", r->port);
-    put_text(out, "engine", r->engine);
-    put_text(out, "snapshot", r->snapshot);
+    if (r->deployed)
+        fprintf(out, ", \"cold\": %s", r->cold ? "true" : "false");
+    else
+        put_place(out, r);
     put_phases(out, &r->phases);
     if (r->stats)
         put_stats(out, r->stats);

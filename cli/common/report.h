@@ -13,6 +13,8 @@ typedef struct cli_report {
     uint16_t port;
     vh_phases phases; /* end_ns set: to readiness, or to the last byte of the answer */
     const vh_vm_stats *stats; /* NULL: not known */
+    bool deployed;            /* of a function of the daemon: |cold| counts, and nothing but |vm| of the first two lines */
+    bool cold;                /* an instance was started for the call */
     bool called;              /* what follows counts */
     bool ok, grpc;
     int status;
@@ -26,6 +28,9 @@ VH_MUST_CHECK int cli_report_phases(FILE *out, const vh_phases *phases, vh_error
 void cli_report_stats(FILE *out, const vh_vm_stats *stats);
 /** Writes all of |r| as one JSON object. A body that is not UTF-8 is "body_base64" instead of "body". */
 void cli_report_json(FILE *out, const cli_report *r);
+
+/** Writes the answer's body, ended by a newline. */
+void cli_report_body(FILE *out, const cli_report *r);
 
 /** Share of the whole flow that its critical phases explain, in percent. */
 double cli_report_explained(const vh_phases *phases);

@@ -1,4 +1,4 @@
-/* vhive-ctl exec: a process in a VM that runs, of this or of another terminal. */
+/* vhive-ctl exec: a process in an instance of a function, or in a VM of this or of another terminal. */
 #include "ctl.h"
 
 #include <errno.h>
@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <vhive/exec.h>
 
+#include "daemon.h"
 #include "interrupt.h"
 #include "run_options.h"
 #include "terminal.h"
@@ -28,8 +29,10 @@ struct exec {
     bool raw; /* the user's terminal is the process's */
     const char **env, **argv;
     char term[128];
+    vh_client *client;      /* NULL: without the daemon */
     vh_env *lib;
-    vh_exec *exec;
+    vh_exec *exec;          /* one of the two */
+    vh_client_exec *remote;
 };
 
 static void exec_fini(struct exec *x)
@@ -37,6 +40,8 @@ static void exec_fini(struct exec *x)
     ctl_terminal_unfollow();
     ctl_terminal_restore();
     vh_exec_free(x->exec);
+    vh_client_exec_free(x->remote);
+    vh_client_free(x->client);
     vh_env_free(x->lib);
     free(x->env);
     free(x->argv);
@@ -53,7 +58,7 @@ static int take_operands(struct exec *x, const char **vm, vh_error *err)
                             "vhive-ctl exec%s%.64s -- ls -l", p->noperands ? " " : "",
                             p->noperands ? p->operands[0] : "");
     if (n > 1)
-        return vh_error_set(err, VH_EINVALID, "exec: '%.64s' is too much before --; only a VM may stand there",
+        return vh_error_set(err, VH_EINVALID, "exec: '%.64s' is too much before --; only a function or a VM may stand there",
                             p->operands[1]);
     *vm = n ? p->operands[0] : NULL;
     x->argv = calloc(p->noperands - n + 1, sizeof(*x->argv));
@@ -97,32 +102,87 @@ static int prepare(struct exec *x, vh_exec_options *o, const char **vm, vh_error
     return cli_env_new(x->c, &x->lib, err);
 }
 
+static bool found(const vh_function_info *info, void *arg)
+{
+    (void)info;
+    *(bool *)arg = true;
+    return false;
+}
+
+/* Whether |name| is a function of the daemon, through which alone it can be reached. */
+static int is_function(struct exec *x, const char *name, bool *is, vh_error *err)
+{
+    vh_call call = cli_call(x->c);
+    int rc;
+
+    *is = false;
+    rc = ctl_daemon_find(x->c, &x->client, err);
+    if (rc || !x->client || !name)
+        return rc;
+    rc = vh_client_functions(x->client, name, &call, found, is, err);
+    return rc == VH_ENOTFOUND || rc == VH_EINVALID ? 0 : rc; /* or the id of a VM, which is no name of a function */
+}
+
+/* A VM is reached without the daemon by those who may. */
+static int start(struct exec *x, const char *what, const vh_exec_options *o, vh_error *err)
+{
+    vh_call call = ctl_call(x->c);
+    bool function;
+    int rc = is_function(x, what, &function, err);
+
+    if (rc)
+        return rc;
+    if (x->client && (function || geteuid() != 0))
+        return vh_client_exec_start(x->client, function ? what : NULL, function ? NULL : what, o, &call, &x->remote, err);
+    return vh_exec_start(x->lib, what, o, &call, &x->exec, err);
+}
+
+static int wait_once(struct exec *x, const vh_call *call, vh_exec_result *result, vh_error *err)
+{
+    return x->remote ? vh_client_exec_wait(x->remote, call, result, err) : vh_exec_wait(x->exec, call, result, err);
+}
+
+static int pass_signal(struct exec *x, int number, vh_error *err)
+{
+    return x->remote ? vh_client_exec_signal(x->remote, number, err) : vh_exec_signal(x->exec, number, err);
+}
+
+/* A size that cannot be passed on is followed by another one, and there is no one to tell. */
+static void pass_size(uint16_t rows, uint16_t cols, void *arg)
+{
+    struct exec *x = arg;
+
+    if (x->remote)
+        (void)vh_client_exec_resize(x->remote, rows, cols, NULL);
+    else
+        (void)vh_exec_resize(x->exec, rows, cols, NULL);
+}
+
 /* A signal to us is one to the process; a second one ends us, and so the process. */
 static int wait(struct exec *x, vh_exec_result *result, vh_error *err)
 {
     vh_call call = cli_call(x->c);
-    int rc = vh_exec_wait(x->exec, &call, result, err);
+    int rc = wait_once(x, &call, result, err);
 
     if (rc != VH_ECANCELED || !cli_interrupt_received())
         return rc;
-    rc = vh_exec_signal(x->exec, cli_interrupt_received(), err);
-    return rc ? rc : vh_exec_wait(x->exec, NULL, result, err);
+    rc = pass_signal(x, cli_interrupt_received(), err);
+    return rc ? rc : wait_once(x, NULL, result, err);
 }
 
 static int run(struct exec *x, vh_error *err)
 {
     vh_exec_options o = VH_EXEC_OPTIONS_INIT;
     vh_exec_result result = VH_EXEC_RESULT_INIT;
-    vh_call call = cli_call(x->c);
-    const char *vm = NULL;
-    int rc = prepare(x, &o, &vm, err);
+    const char *what = NULL;
+    int rc = prepare(x, &o, &what, err);
 
     if (rc == 0)
-        rc = vh_exec_start(x->lib, vm, &o, &call, &x->exec, err);
+        rc = start(x, what, &o, err);
     if (rc == 0 && x->raw)
         rc = ctl_terminal_raw(err);
     if (rc == 0 && x->raw)
-        rc = ctl_terminal_follow(x->exec, err);
+        rc = ctl_terminal_follow(pass_size, x, err);
     if (rc == 0)
         rc = wait(x, &result, err);
     ctl_terminal_restore(); /* before anything is said */
@@ -142,22 +202,30 @@ static int exec_run(cli *c, vh_error *err)
     return rc;
 }
 
+static int complete_target(cli *c, cli_candidates *to, vh_error *err)
+{
+    (void)ctl_complete_function(c, to, NULL); /* without a daemon there are none */
+    return ctl_complete_vm(c, to, err);
+}
+
 const cli_command ctl_cmd_exec = {
     .name = "exec",
-    .summary = "Run a process in a VM that runs",
-    .operands = "[VM] -- COMMAND [ARGUMENT...]",
+    .summary = "Run a process in an instance of a function, or in a VM that runs",
+    .operands = "[NAME|VM] -- COMMAND [ARGUMENT...]",
     .min = 0,
     .max = SIZE_MAX,
     .options = options,
     .details =
-        "VM is an id or the beginning of one; it may be left out when one VM runs. The process runs beside the\n"
+        "NAME is a function of vhived, which starts an instance if there is none. VM is an id or the beginning of one; it\n"
+        "may be left out when one VM runs. The process runs beside the\n"
         "function: same files, same network, and the function's user, environment and folder unless told otherwise.\n"
         "Its exit code is passed on: 127 when there is no such command, 126 when it cannot be executed, 128 + N when\n"
         "signal N killed it. SIGINT and SIGTERM are passed to it; a second one ends vhive-ctl, and it too.\n",
-    .examples = "  vhive-ctl exec -- cat /run/vhive/generation\n"
+    .examples = "  vhive-ctl exec hello -- cat /proc/uptime\n"
+                "  vhive-ctl exec -- cat /run/vhive/generation\n"
                 "  vhive-ctl exec -it --user root vm-1f -- sh\n"
                 "  tar c data | vhive-ctl exec -i 1f -- tar x -C /tmp\n",
     .text = true,
     .run = exec_run,
-    .complete = ctl_complete_vm,
+    .complete = complete_target,
 };

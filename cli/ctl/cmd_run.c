@@ -138,14 +138,6 @@ static int serve(struct run *r, vh_error *err)
     return end.code & 0xff;
 }
 
-static void print_body(const cli_report *report)
-{
-    fwrite(report->body, 1, report->body_len, stdout);
-    if (report->body_len && report->body[report->body_len - 1] != '\n')
-        fputc('\n', stdout);
-    fflush(stdout);
-}
-
 static int print_figures(const cli_report *report, vh_error *err)
 {
     int rc = cli_report_phases(stderr, &report->phases, err);
@@ -164,7 +156,7 @@ static int print_answer(struct run *r, const cli_report *report, vh_error *err)
     if (r->c->format == CLI_JSON) {
         cli_report_json(stdout, report);
     } else {
-        print_body(report);
+        cli_report_body(stdout, report);
         rc = r->c->quiet ? 0 : print_figures(report, err);
     }
     cli_console_release(&r->c->console);

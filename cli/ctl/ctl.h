@@ -6,7 +6,11 @@
 
 #include "cli.h"
 
-extern const cli_command ctl_cmd_run, ctl_cmd_exec, ctl_cmd_vm_ls, ctl_cmd_doctor;
+extern const cli_command ctl_cmd_deploy, ctl_cmd_update, ctl_cmd_invoke, ctl_cmd_ls, ctl_cmd_inspect, ctl_cmd_stats,
+    ctl_cmd_scale, ctl_cmd_rm, ctl_cmd_logs, ctl_cmd_events;
+extern const cli_command ctl_cmd_run, ctl_cmd_exec, ctl_cmd_doctor;
+extern const cli_command ctl_cmd_vm_ls, ctl_cmd_vm_inspect, ctl_cmd_vm_pause, ctl_cmd_vm_resume, ctl_cmd_vm_snapshot,
+    ctl_cmd_vm_kill;
 extern const cli_command ctl_cmd_snapshot_create, ctl_cmd_snapshot_ls, ctl_cmd_snapshot_inspect,
     ctl_cmd_snapshot_verify, ctl_cmd_snapshot_rm, ctl_cmd_snapshot_prune;
 extern const cli_command ctl_cmd_image_pull, ctl_cmd_image_ls, ctl_cmd_image_inspect, ctl_cmd_image_rm, ctl_cmd_image_prune;

@@ -16,7 +16,8 @@ static volatile sig_atomic_t is_raw;
 
 /* The thread that follows the size. */
 static pthread_t follower;
-static vh_exec *followed; /* NULL: there is no such thread */
+static ctl_terminal_size_fn *told; /* NULL: there is no such thread */
+static void *told_arg;
 static atomic_bool enough;
 
 bool ctl_terminal_size(uint16_t *rows, uint16_t *cols)
@@ -70,11 +71,11 @@ static void *follow(void *arg)
 
     while (sigwait(&set, &number) == 0 && !enough)
         if (ctl_terminal_size(&rows, &cols))
-            (void)vh_exec_resize(followed, rows, cols, NULL); /* ctl_terminal_follow() has no one to tell */
+            told(rows, cols, told_arg);
     return NULL;
 }
 
-int ctl_terminal_follow(vh_exec *exec, vh_error *err)
+int ctl_terminal_follow(ctl_terminal_size_fn *tell, void *arg, vh_error *err)
 {
     static sigset_t set;
     uint16_t rows, cols;
@@ -83,23 +84,26 @@ int ctl_terminal_follow(vh_exec *exec, vh_error *err)
     sigemptyset(&set);
     sigaddset(&set, SIGWINCH);
     rc = -pthread_sigmask(SIG_BLOCK, &set, NULL);
-    followed = exec;
+    told = tell;
+    told_arg = arg;
     if (rc == 0)
         rc = -pthread_create(&follower, NULL, follow, &set);
     if (rc) {
-        followed = NULL;
+        told = NULL;
         return vh_error_set(err, rc, "thread for the terminal's size");
     }
     /* it may have changed before the signal was held */
-    return ctl_terminal_size(&rows, &cols) ? vh_exec_resize(exec, rows, cols, err) : 0;
+    if (ctl_terminal_size(&rows, &cols))
+        tell(rows, cols, arg);
+    return 0;
 }
 
 void ctl_terminal_unfollow(void)
 {
-    if (!followed)
+    if (!told)
         return;
     enough = true;
     (void)pthread_kill(follower, SIGWINCH); /* it has not been joined */
     (void)pthread_join(follower, NULL);
-    followed = NULL;
+    told = NULL;
 }
