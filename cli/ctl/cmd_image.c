@@ -6,6 +6,7 @@
 #include <vhive/image.h>
 
 #include "complete.h"
+#include "daemon.h"
 
 static const cli_column list_columns[] = {
     { "DIGEST", "digest", CLI_COLUMN_TEXT },
@@ -47,21 +48,30 @@ static void add_detail(cli_rows *rows, const vh_image_info *info)
     cli_rows_number(rows, info->created_s * 1000000000);
 }
 
+/* The store: the daemon's, or without one that of the state directory. */
+struct store {
+    vh_client *client; /* NULL: none */
+    vh_images *images;
+};
+
 /* Opens the store, lets |use| work with it, and closes it. */
-static int with_images(cli *c, int (*use)(cli *c, vh_images *images, vh_error *err), vh_error *err)
+static int with_store(cli *c, int (*use)(cli *c, struct store *store, vh_error *err), vh_error *err)
 {
-    vh_images *images = NULL;
+    struct store store = { 0 };
     vh_images_options options;
     vh_env *env = NULL;
-    int rc = cli_env_new(c, &env, err);
+    int rc = ctl_daemon_find(c, &store.client, err);
 
     vh_host_images_options(c->config, &options);
+    if (rc == 0 && !store.client)
+        rc = cli_env_new(c, &env, err);
+    if (rc == 0 && !store.client)
+        rc = vh_images_new(env, &options, &store.images, err);
     if (rc == 0)
-        rc = vh_images_new(env, &options, &images, err);
-    if (rc == 0)
-        rc = use(c, images, err);
-    vh_images_free(images);
+        rc = use(c, &store, err);
+    vh_images_free(store.images);
     vh_env_free(env);
+    vh_client_free(store.client);
     return rc;
 }
 
@@ -71,10 +81,12 @@ static int add_row(const vh_image_info *info, void *arg)
     return 0;
 }
 
-static int list(cli *c, vh_images *images, vh_error *err)
+static int list(cli *c, struct store *store, vh_error *err)
 {
     cli_rows rows = { .columns = list_columns, .ncolumns = COUNT(list_columns) };
-    int rc = vh_images_list(images, add_row, &rows, err);
+    vh_call call = cli_call(c);
+    int rc = store->client ? vh_client_images(store->client, NULL, &call, add_row, &rows, err)
+                           : vh_images_list(store->images, add_row, &rows, err);
 
     if (rc == 0)
         rc = cli_rows_print(&rows, stdout, c->format, err);
@@ -82,11 +94,20 @@ static int list(cli *c, vh_images *images, vh_error *err)
     return rc;
 }
 
-static int inspect(cli *c, vh_images *images, vh_error *err)
+static int copy_info(const vh_image_info *info, void *to)
+{
+    *(vh_image_info *)to = *info;
+    return 0;
+}
+
+static int inspect(cli *c, struct store *store, vh_error *err)
 {
     cli_rows rows = { .columns = detail_columns, .ncolumns = COUNT(detail_columns) };
+    const char *name = c->args.operands[0];
     vh_image_info info = { 0 };
-    int rc = vh_images_inspect(images, c->args.operands[0], &info, err);
+    vh_call call = cli_call(c);
+    int rc = store->client ? vh_client_images(store->client, name, &call, copy_info, &info, err)
+                           : vh_images_inspect(store->images, name, &info, err);
 
     if (rc)
         return rc;
@@ -96,15 +117,18 @@ static int inspect(cli *c, vh_images *images, vh_error *err)
     return rc;
 }
 
-static int remove_one(cli *c, const char *name, void *images, vh_error *err)
+static int remove_one(cli *c, const char *name, void *arg, vh_error *err)
 {
-    (void)c;
-    return vh_images_remove(images, name, err);
+    struct store *store = arg;
+    vh_call call = cli_call(c);
+
+    return store->client ? vh_client_image_remove(store->client, name, &call, err)
+                         : vh_images_remove(store->images, name, err);
 }
 
-static int remove_all(cli *c, vh_images *images, vh_error *err)
+static int remove_all(cli *c, struct store *store, vh_error *err)
 {
-    return cli_each_operand(c, remove_one, images, err);
+    return cli_each_operand(c, remove_one, store, err);
 }
 
 static int add_candidate(const vh_image_info *info, void *to)
@@ -131,37 +155,51 @@ int ctl_complete_image(cli *c, cli_candidates *to, vh_error *err)
 
 /* What a pull works with: the store, and a row for each image that is there. */
 typedef struct pull_job {
-    vh_images *images;
+    const struct store *store;
     cli_rows rows;
 } pull_job;
 
-static int pull_one(cli *c, const char *ref, void *arg, vh_error *err)
+static int pull(const struct store *store, const char *ref, const vh_call *call, vh_image_info *info, vh_error *err)
 {
-    vh_call call = cli_call(c);
-    pull_job *job = arg;
-    vh_image *image;
+    vh_image *image = NULL;
     int rc;
 
-    call.timeout_ms = (uint32_t)vh_config_u64(c->config, "timeout.pull");
-    rc = vh_image_open(job->images, ref, &call, &image, err);
-    if (rc == VH_ETIMEDOUT)
-        return vh_error_wrap(err, rc, "%u ms for the whole pull (timeout.pull)", call.timeout_ms);
+    if (store->client)
+        return vh_client_image_pull(store->client, ref, call, info, err);
+    rc = vh_image_open(store->images, ref, call, &image, err);
     if (rc)
         return rc;
-    add_detail(&job->rows, vh_image_info_get(image));
-    if (c->format != CLI_JSON) { /* at once: the next one may take long */
-        cli_console_hold(&c->console);
-        puts(vh_image_digest(image));
-        fflush(stdout);
-        cli_console_release(&c->console);
-    }
+    *info = *vh_image_info_get(image);
     vh_image_close(image);
     return 0;
 }
 
-static int pull_all(cli *c, vh_images *images, vh_error *err)
+static int pull_one(cli *c, const char *ref, void *arg, vh_error *err)
 {
-    pull_job job = { .images = images, .rows = { .columns = detail_columns, .ncolumns = COUNT(detail_columns) } };
+    vh_call call = ctl_call(c);
+    pull_job *job = arg;
+    vh_image_info info;
+    int rc;
+
+    call.timeout_ms = (uint32_t)vh_config_u64(c->config, "timeout.pull");
+    rc = pull(job->store, ref, &call, &info, err);
+    if (rc == VH_ETIMEDOUT)
+        return vh_error_wrap(err, rc, "%u ms for the whole pull (timeout.pull)", call.timeout_ms);
+    if (rc)
+        return rc;
+    add_detail(&job->rows, &info);
+    if (c->format != CLI_JSON) { /* at once: the next one may take long */
+        cli_console_hold(&c->console);
+        puts(info.digest);
+        fflush(stdout);
+        cli_console_release(&c->console);
+    }
+    return 0;
+}
+
+static int pull_all(cli *c, struct store *store, vh_error *err)
+{
+    pull_job job = { .store = store, .rows = { .columns = detail_columns, .ncolumns = COUNT(detail_columns) } };
     int rc = cli_each_operand(c, pull_one, &job, err), printed = 0;
 
     if (c->format == CLI_JSON)
@@ -172,22 +210,22 @@ static int pull_all(cli *c, vh_images *images, vh_error *err)
 
 static int run_pull(cli *c, vh_error *err)
 {
-    return with_images(c, pull_all, err);
+    return with_store(c, pull_all, err);
 }
 
 static int run_ls(cli *c, vh_error *err)
 {
-    return with_images(c, list, err);
+    return with_store(c, list, err);
 }
 
 static int run_inspect(cli *c, vh_error *err)
 {
-    return with_images(c, inspect, err);
+    return with_store(c, inspect, err);
 }
 
 static int run_rm(cli *c, vh_error *err)
 {
-    return with_images(c, remove_all, err);
+    return with_store(c, remove_all, err);
 }
 
 const cli_command ctl_cmd_image_pull = {

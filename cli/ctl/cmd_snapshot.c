@@ -10,6 +10,7 @@
 #include <vhive/vm.h>
 
 #include "complete.h"
+#include "daemon.h"
 #include "run_options.h"
 
 static const cli_option create_options[] = { CLI_RUN_OPTIONS, { .name = NULL } };
@@ -105,6 +106,33 @@ int ctl_with_snapshots(cli *c, int (*use)(cli *c, vh_snapshots *snapshots, void 
     return rc;
 }
 
+/* The catalogue: the daemon's, or without one that of the state directory. */
+struct source {
+    vh_client *client; /* NULL: none */
+    vh_snapshots *snapshots;
+    int (*use)(cli *c, const struct source *source, vh_error *err);
+};
+
+static int use_local(cli *c, vh_snapshots *snapshots, void *arg, vh_error *err)
+{
+    struct source *s = arg;
+
+    s->snapshots = snapshots;
+    return s->use(c, s, err);
+}
+
+/* Opens the catalogue, lets |use| work with it, and closes it. */
+static int with_source(cli *c, int (*use)(cli *c, const struct source *source, vh_error *err), vh_error *err)
+{
+    struct source s = { .use = use };
+    int rc = ctl_daemon_find(c, &s.client, err);
+
+    if (rc == 0)
+        rc = s.client ? use(c, &s, err) : ctl_with_snapshots(c, use_local, &s, err);
+    vh_client_free(s.client);
+    return rc;
+}
+
 /* A listing: its rows, and ids of snapshots that no run restores any more, each between spaces. */
 struct listing {
     cli_rows rows;
@@ -146,11 +174,37 @@ static int list(cli *c, vh_snapshots *snapshots, void *arg, vh_error *err)
     return rc ? rc : vh_snapshots_list(snapshots, add_row, l, err);
 }
 
-static int print_one(cli *c, vh_snapshots *snapshots, const char *ref, vh_error *err)
+/* As the daemon tells it, to someone who may not look for himself: what is stale stays unsaid. */
+static int list_of_daemon(cli *c, vh_client *client, struct listing *l, vh_error *err)
+{
+    vh_call call = cli_call(c);
+
+    free(l->stale); /* of a listing that was begun */
+    l->stale = strdup("");
+    if (!l->stale)
+        return vh_error_set(err, -ENOMEM, "list of snapshots");
+    return vh_client_snapshots(client, NULL, &call, add_row, l, err);
+}
+
+static bool copy_info(const vh_snapshot_info *info, void *to)
+{
+    *(vh_snapshot_info *)to = *info;
+    return false;
+}
+
+static int find_one(cli *c, const struct source *s, const char *ref, vh_snapshot_info *info, vh_error *err)
+{
+    vh_call call = cli_call(c);
+
+    return s->client ? vh_client_snapshots(s->client, ref, &call, copy_info, info, err)
+                     : vh_snapshots_inspect(s->snapshots, ref, info, err);
+}
+
+static int print_one(cli *c, const struct source *s, const char *ref, vh_error *err)
 {
     cli_rows rows = { .columns = detail_columns, .ncolumns = COUNT(detail_columns) };
     vh_snapshot_info info = VH_SNAPSHOT_INFO_INIT;
-    int rc = vh_snapshots_inspect(snapshots, ref, &info, err);
+    int rc = find_one(c, s, ref, &info, err);
 
     if (rc)
         return rc;
@@ -160,14 +214,13 @@ static int print_one(cli *c, vh_snapshots *snapshots, const char *ref, vh_error 
     return rc;
 }
 
-static int inspect(cli *c, vh_snapshots *snapshots, void *unused, vh_error *err)
+static int inspect(cli *c, const struct source *s, vh_error *err)
 {
-    (void)unused;
-    return print_one(c, snapshots, c->args.operands[0], err);
+    return print_one(c, s, c->args.operands[0], err);
 }
 
 struct verification {
-    vh_snapshots *snapshots;
+    const struct source *source;
     cli_rows rows;
 };
 
@@ -175,56 +228,96 @@ static int verify_one(cli *c, const char *ref, void *object, vh_error *err)
 {
     struct verification *v = object;
     vh_call call = cli_call(c);
-    int rc = vh_snapshots_verify(v->snapshots, ref, &call, err);
+    int rc = v->source->client ? vh_client_snapshot_verify(v->source->client, ref, &call, err)
+                               : vh_snapshots_verify(v->source->snapshots, ref, &call, err);
 
     cli_rows_text(&v->rows, ref);
     cli_rows_number(&v->rows, rc == 0);
     return rc;
 }
 
-static int verify(cli *c, vh_snapshots *snapshots, void *unused, vh_error *err)
+static int verify(cli *c, const struct source *s, vh_error *err)
 {
-    struct verification v = { .snapshots = snapshots, .rows = { .columns = verify_columns, .ncolumns = 2 } };
+    struct verification v = { .source = s, .rows = { .columns = verify_columns, .ncolumns = 2 } };
     int rc = cli_each_operand(c, verify_one, &v, err);
     int printed = cli_rows_print(&v.rows, stdout, c->format, rc ? NULL : err);
 
-    (void)unused;
     cli_rows_fini(&v.rows);
     return rc ? rc : printed;
 }
 
-static int remove_one(cli *c, const char *ref, void *snapshots, vh_error *err)
+static int remove_one(cli *c, const char *ref, void *arg, vh_error *err)
 {
-    (void)c;
-    return vh_snapshots_remove(snapshots, ref, err);
+    const struct source *s = arg;
+    vh_call call = cli_call(c);
+
+    return s->client ? vh_client_snapshot_remove(s->client, ref, &call, err)
+                     : vh_snapshots_remove(s->snapshots, ref, err);
 }
 
-static int remove_all(cli *c, vh_snapshots *snapshots, void *unused, vh_error *err)
+static int remove_all(cli *c, const struct source *s, vh_error *err)
 {
-    (void)unused;
-    return cli_each_operand(c, remove_one, snapshots, err);
+    struct source own = *s;
+
+    return cli_each_operand(c, remove_one, &own, err);
+}
+
+static int print_created(cli *c, const struct source *s, const char *id, vh_error *err)
+{
+    if (c->format == CLI_JSON)
+        return print_one(c, s, id, err);
+    puts(id);
+    return 0;
+}
+
+/* What the command line does not say is the daemon's to set; how it accelerates is not ours to choose. */
+static int create_by_daemon(cli *c, const struct source *s, vh_run_options *o, vh_error *err)
+{
+    bool memory = vh_config_source_of(c->config, "function.memory") == VH_CONFIG_FROM_FLAG;
+    bool cpus = vh_config_source_of(c->config, "function.cpus") == VH_CONFIG_FROM_FLAG;
+    vh_call call = ctl_call(c);
+    char id[VH_SNAPSHOT_ID];
+    int rc;
+
+    o->memory_mib = memory ? (uint32_t)(vh_config_u64(c->config, "function.memory") >> 20) : 0;
+    o->cpus = cpus ? (uint32_t)vh_config_u64(c->config, "function.cpus") : 0;
+    rc = vh_client_snapshot_create(s->client, o, false, &call, id, err);
+    return rc ? rc : print_created(c, s, id, err);
+}
+
+static int create_here(cli *c, const vh_run_options *o, vh_error *err)
+{
+    char id[VH_SNAPSHOT_ID > 72 ? VH_SNAPSHOT_ID : 72];
+    vh_call call = cli_call(c);
+    struct source s = { 0 };
+    vh_host *host = NULL;
+    vh_env_options eo;
+    int rc;
+
+    cli_env_options(c, &eo);
+    rc = vh_host_new(c->config, &eo, &host, err);
+    if (rc == 0)
+        rc = vh_vm_snapshot_create(vh_host_vms(host), o, false, &call, id, err);
+    if (rc == 0) {
+        s.snapshots = vh_host_snapshots(host);
+        rc = print_created(c, &s, id, err);
+    }
+    vh_host_free(host);
+    return rc;
 }
 
 static int run_create(cli *c, vh_error *err)
 {
     const char **env = NULL;
-    vh_call call = cli_call(c);
-    vh_host *host = NULL;
-    vh_env_options eo;
+    struct source s = { 0 };
     vh_run_options o;
-    char id[VH_SNAPSHOT_ID > 72 ? VH_SNAPSHOT_ID : 72];
     int rc = cli_run_options(c, &o, &env, err);
 
-    cli_env_options(c, &eo);
+    if (rc == 0 && vh_config_source_of(c->config, "vmm.accel") != VH_CONFIG_FROM_FLAG)
+        rc = ctl_daemon_find(c, &s.client, err);
     if (rc == 0)
-        rc = vh_host_new(c->config, &eo, &host, err);
-    if (rc == 0)
-        rc = vh_vm_snapshot_create(vh_host_vms(host), &o, false, &call, id, err);
-    if (rc == 0 && c->format == CLI_JSON)
-        rc = print_one(c, vh_host_snapshots(host), id, err);
-    else if (rc == 0)
-        printf("%s\n", id);
-    vh_host_free(host);
+        rc = s.client ? create_by_daemon(c, &s, &o, err) : create_here(c, &o, err);
+    vh_client_free(s.client);
     free(env);
     return rc;
 }
@@ -232,7 +325,12 @@ static int run_create(cli *c, vh_error *err)
 static int run_ls(cli *c, vh_error *err)
 {
     struct listing l = { .rows = { .columns = list_columns, .ncolumns = COUNT(list_columns) } };
+    vh_client *client = NULL;
     int rc = ctl_with_snapshots(c, list, &l, err);
+
+    if (rc == -EACCES && ctl_daemon_find(c, &client, err) == 0 && client)
+        rc = list_of_daemon(c, client, &l, err);
+    vh_client_free(client);
 
     if (rc == 0 || rc == VH_ENOTFOUND)
         rc = cli_rows_print(&l.rows, stdout, c->format, err);
@@ -243,12 +341,12 @@ static int run_ls(cli *c, vh_error *err)
 
 static int run_inspect(cli *c, vh_error *err)
 {
-    return ctl_with_snapshots(c, inspect, NULL, err);
+    return with_source(c, inspect, err);
 }
 
 static int run_verify(cli *c, vh_error *err)
 {
-    return ctl_with_snapshots(c, verify, NULL, err);
+    return with_source(c, verify, err);
 }
 
 static bool add_candidate(const vh_snapshot_info *info, void *to)
@@ -272,7 +370,7 @@ static int complete_snapshot(cli *c, cli_candidates *to, vh_error *err)
 
 static int run_rm(cli *c, vh_error *err)
 {
-    return ctl_with_snapshots(c, remove_all, NULL, err);
+    return with_source(c, remove_all, err);
 }
 
 const cli_command ctl_cmd_snapshot_create = {
@@ -284,7 +382,6 @@ const cli_command ctl_cmd_snapshot_create = {
     .options = create_options,
     .details = "One of the same image, environment and machine is kept if there is one, and its id printed.\n",
     .examples = "  vhive-ctl snapshot create oci:build/functions/hello --snapshot hello\n",
-    .root = true,
     .run = run_create,
     .complete = ctl_complete_image,
 };
