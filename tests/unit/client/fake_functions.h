@@ -29,8 +29,8 @@ struct vh_functions {
 struct vh_exec {
     vh_exec_options o;
     vh_cancel *killed;
-    uint16_t rows, cols;
-    int signal;
+    _Atomic uint16_t rows, cols; /* set while wait() runs on another thread */
+    _Atomic int signal;
 };
 
 struct vh_exec fake_process; /* one at a time is enough */
@@ -193,7 +193,10 @@ int WRAP(exec)(vh_functions *f, const char *name, const vh_exec_options *o, cons
     (void)call;
     snprintf(f->asked, sizeof(f->asked), "exec %s %s %s %s", name, o->argv[0], o->env[0] ? o->env[0] : "-",
              o->cwd ? o->cwd : "-");
-    fake_process = (struct vh_exec){ .o = *o };
+    fake_process.o = *o;
+    fake_process.rows = fake_process.cols = 0;
+    fake_process.signal = 0;
+    fake_process.killed = NULL;
     if (answer(f, err) == 0 && vh_cancel_new(&fake_process.killed, err) == 0)
         *exec = &fake_process;
     return f->fails;

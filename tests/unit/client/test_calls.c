@@ -395,8 +395,8 @@ static void a_caller_that_goes_cancels_what_it_asked_for(void **state)
     assert_int_equal(vh_client_deploy(a.client, &spec, &call, &err), VH_ECANCELED);
     assert_int_equal(pthread_join(thread, NULL), 0);
     vh_cancel_free(call.cancel);
-    vh__rpc_server_stop(a.server); /* waits for the handler */
-    join(&a);
+    stop(&a); /* waits for the handler */
+    assert_true(a.functions.cancelled);
 }
 
 static void an_instance_is_paused_and_the_like_by_its_vm(void **state)
