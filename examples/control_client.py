@@ -14,6 +14,7 @@ import sys
 import tempfile
 
 import grpc
+from google.protobuf import descriptor_pb2
 
 PROTO = pathlib.Path(__file__).parent.parent / "proto/vhive/control/v1/control.proto"
 
@@ -31,10 +32,10 @@ class Control:
 
     def __init__(self, channel, pb):
         for method in pb.DESCRIPTOR.services_by_name["Control"].methods:
-            kind = ("stream" if method.name == "Exec" else "unary") + "_" + (
-                "stream" if method.name in ("Deploy", "Events", "Logs", "Exec", "PullImage", "CreateSnapshot")
-                else "unary")
-            call = getattr(channel, kind)(
+            proto = descriptor_pb2.MethodDescriptorProto()
+            method.CopyToProto(proto)
+            kind = [("stream" if streams else "unary") for streams in (proto.client_streaming, proto.server_streaming)]
+            call = getattr(channel, "_".join(kind))(
                 f"/vhive.control.v1.Control/{method.name}",
                 request_serializer=lambda message: message.SerializeToString(),
                 response_deserializer=getattr(pb, method.output_type.name).FromString)

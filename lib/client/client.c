@@ -65,27 +65,15 @@ static int take_error(const vh__client_call *c, vh__grpc_status status, vh_error
     return code;
 }
 
-/* A call that has ended takes no message: its end says why. */
-static int explain(vh__client_call *c, int rc, vh_error *err)
-{
-    vh_auto_buf vh__buf bytes = { 0 };
-    vh__grpc_status status = VH_GRPC_OK;
-    vh_error why = { 0 };
-
-    if (rc != -EPIPE || vh__rpc_exchange_recv(c->exchange, NULL, &bytes, &status, &why) != 0 || status == VH_GRPC_OK)
-        return rc;
-    return take_error(c, status, err);
-}
-
+/* A call that has ended takes no message, which is no error here: its end is what is read next, and says why. */
 static int send(vh__client_call *c, ProtobufCMessage *message, bool last, vh_error *err)
 {
     vh_auto_buf vh__buf bytes = { 0 };
     int rc = vh__proto_pack(message, &bytes, err);
 
-    if (rc)
-        return rc;
-    rc = vh__rpc_exchange_send(c->exchange, bytes.data, bytes.len, last, err);
-    return rc ? explain(c, rc, err) : 0;
+    if (rc == 0)
+        rc = vh__rpc_exchange_send(c->exchange, bytes.data, bytes.len, last, err);
+    return rc == -EPIPE ? 0 : rc;
 }
 
 int vh__client_send(vh__client_call *c, ProtobufCMessage *message, vh_error *err)

@@ -29,7 +29,7 @@ vh__wait vh__client_bounds(const vh_call *call, uint32_t default_ms);
  */
 VH_MUST_CHECK int vh__client_open(vh_client *client, const char *method, ProtobufCMessage *request, bool last,
                                   const vh__wait *w, vh__client_call *c, vh_error *err);
-/** Sends one more message. */
+/** Sends one more message; to a call that has ended nothing is sent, and vh__client_next() tells of it. */
 VH_MUST_CHECK int vh__client_send(vh__client_call *c, ProtobufCMessage *message, vh_error *err);
 /**
  * The next message of the answer: 1, and the caller owns |*message| (vh__proto_free()); 0 at the end of a call that

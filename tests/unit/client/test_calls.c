@@ -525,6 +525,48 @@ static void a_process_gets_and_gives_more_than_any_window(void **state)
     stop(&a);
 }
 
+static void *feed_until_it_ends(void *arg)
+{
+    struct ends *e = arg;
+    char bytes[10000] = "";
+
+    while (write(e->in[1], bytes, sizeof(bytes)) > 0)
+        ;
+    return NULL;
+}
+
+static void a_process_may_end_before_its_input(void **state)
+{
+    static const char *const argv[] = { "head", NULL };
+    struct api a = { 0 };
+
+    (void)state;
+    start(&a);
+    for (int i = 0; i < 20; i++) {
+        vh_exec_result result = VH_EXEC_RESULT_INIT;
+        vh_client_exec *exec = NULL;
+        pthread_t feeder;
+        vh_exec_options o;
+        vh_error err = { 0 };
+        struct ends e;
+
+        assert_int_equal(pipe(e.in) | pipe(e.out), 0);
+        o = cat_options(&e);
+        o.argv = argv;
+        assert_int_equal(pthread_create(&feeder, NULL, feed_until_it_ends, &e), 0);
+        assert_ok(vh_client_exec_start(a.client, "hello", NULL, &o, NULL, &exec, &err), err);
+        assert_ok(vh_client_exec_wait(exec, NULL, &result, &err), err);
+        assert_int_equal(result.code, 128);
+        vh_client_exec_free(exec);
+        close(e.in[0]);
+        assert_int_equal(pthread_join(feeder, NULL), 0);
+        close(e.in[1]);
+        close(e.out[0]);
+        close(e.out[1]);
+    }
+    stop(&a);
+}
+
 static void sizes_and_signals_reach_a_process(void **state)
 {
     vh_exec_result result = VH_EXEC_RESULT_INIT;
@@ -679,6 +721,7 @@ int main(void)
         cmocka_unit_test(an_instance_is_paused_and_the_like_by_its_vm),
         cmocka_unit_test(stores_are_the_machine_s),
         cmocka_unit_test(a_process_gets_and_gives_more_than_any_window),
+        cmocka_unit_test(a_process_may_end_before_its_input),
         cmocka_unit_test(sizes_and_signals_reach_a_process),
         cmocka_unit_test(a_process_whose_caller_goes_is_killed),
         cmocka_unit_test(a_process_that_cannot_start_is_told_at_once),

@@ -115,6 +115,41 @@ static void bad_specs_say_what_is_wrong(void **state)
     }
 }
 
+static void check_data(const char *spec, const char *data, const char *verb, const char *body)
+{
+    vh_invoke_request *q = NULL;
+    vh_error err = { 0 };
+
+    assert_ok(vh_invoke_parse_data(spec, data, data ? strlen(data) : 0, &q, &err), err);
+    assert_string_equal(q->verb, verb);
+    assert_int_equal(q->has_body, body != NULL);
+    if (body)
+        assert_string_equal(q->body.data, body);
+    vh_invoke_request_free(q);
+}
+
+static void data_from_elsewhere_takes_the_body_s_place(void **state)
+{
+    vh_invoke_request *q = NULL;
+    vh_error err = { 0 };
+
+    (void)state;
+    check_data("http:/a", NULL, "GET", NULL);
+    check_data("http:/a", "x", "POST", "x");
+    check_data("http:PUT:/a", "x", "PUT", "x");
+    check_data("http:PUT:/a:text", "x", "PUT", "x");
+    check_data("http:PUT:/a:text", NULL, "PUT", "text");
+    check_data("http:PUT:/a:@/etc/passwd", "x", "PUT", "x"); /* not read */
+    check_data("http:PUT:/a", "@/etc/passwd", "PUT", "@/etc/passwd"); /* is data, and no name */
+    assert_int_equal(vh_invoke_parse_data("http:PUT:/a:@/etc/passwd", NULL, 0, &q, &err), VH_EINVALID);
+    assert_int_equal(vh_invoke_parse_data("grpc:helloworld.Greeter/SayHello:@/etc/passwd", NULL, 0, &q, &err),
+                     VH_EINVALID);
+    assert_int_equal(vh_invoke_parse_data("grpc:helloworld.Greeter/SayHello:{}", "[1]", 3, &q, &err), VH_EINVALID);
+    assert_ok(vh_invoke_parse_data("grpc:helloworld.Greeter/SayHello:{}", "{\"name\":\"x\"}", 12, &q, &err), err);
+    assert_int_equal(q->body.len, 3);
+    vh_invoke_request_free(q);
+}
+
 static int parse_one(void *spec)
 {
     vh_invoke_request *q;
@@ -138,6 +173,7 @@ int main(void)
         cmocka_unit_test(http_specs_name_method_path_and_body),
         cmocka_unit_test(a_body_comes_from_a_file),
         cmocka_unit_test(a_grpc_spec_is_encoded),
+        cmocka_unit_test(data_from_elsewhere_takes_the_body_s_place),
         cmocka_unit_test(bad_specs_say_what_is_wrong),
         cmocka_unit_test(running_out_of_memory_unwinds),
     };
