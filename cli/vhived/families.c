@@ -25,12 +25,23 @@ static const vh__metric_desc families[] = {
     { "vhive_cri_open_calls", "CRI calls under way.", VH_GAUGE, { NULL } },
 };
 
+/* What has no labels is there from the beginning, as 0: else nobody could tell its first update from a gap. */
+static int declare(vh__metrics *m, const vh__metric_desc *desc, vh_error *err)
+{
+    vh__family *family;
+    int rc = vh__metrics_declare(m, desc, &family, err);
+
+    if (rc == 0 && !desc->labels[0])
+        (void)vh__family_series(family, NULL); /* made by being asked for */
+    return rc;
+}
+
 int vhived_families_declare(vh__metrics *m, vh_error *err)
 {
     int rc = 0;
 
     for (size_t i = 0; i < VH_ARRAY_LEN(families) && rc == 0; i++)
-        rc = vh__metrics_declare(m, &families[i], NULL, err);
+        rc = declare(m, &families[i], err);
     if (rc == 0)
         vh__metrics_update("vhive_build_info", (const char *const[]){ VH_VERSION }, 1, m);
     return rc;
