@@ -41,14 +41,14 @@ function(vhive_closure out)
 endfunction()
 
 # vhive_link(TARGET mod...): puts the objects of the modules and of everything below them into TARGET, with their
-# packages, and their folders on its include path.
+# packages, and their folders, those of generated headers too, on its include path.
 function(vhive_link target)
     vhive_closure(mods ${ARGN})
     target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/include)
     target_link_libraries(${target} PRIVATE vhive_flags)
     foreach(m IN LISTS mods)
         target_sources(${target} PRIVATE $<TARGET_OBJECTS:vhive_${m}>)
-        target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/lib/${m})
+        target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/lib/${m} ${PROJECT_BINARY_DIR}/lib/${m})
         get_property(libs GLOBAL PROPERTY VHIVE_LIBS_${m})
         target_link_libraries(${target} PRIVATE ${libs})
     endforeach()
