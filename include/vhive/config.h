@@ -84,8 +84,8 @@ VH_API const char *vh_config_flag_name(const vh_config_key *key, char name[VH_CO
 VH_API VH_MUST_CHECK int vh_config_parse(const vh_config_key *key, const char *text, uint64_t *number, vh_error *err);
 
 /**
- * How many letters have to be put in, taken out or exchanged to make |b| of |a|: for "did you mean". Words of
- * VH_CONFIG_NAME_MAX letters and more are far from everything.
+ * How many letters have to be put in, taken out or changed, or neighbours swapped, to make |b| of |a|: for "did you
+ * mean". Words of VH_CONFIG_NAME_MAX letters and more are far from everything.
  */
 VH_API unsigned vh_config_distance(const char *a, const char *b);
 

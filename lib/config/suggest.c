@@ -6,27 +6,31 @@
 
 #include "auto.h"
 
+/* Distance of the first |i| letters of |a| from the first |j| of |b|. Of the table |row| is i, |above| i-1, |before| i-2. */
+static unsigned cell(const char *a, size_t i, const char *b, size_t j, const unsigned *row, const unsigned *above,
+                     const unsigned *before)
+{
+    unsigned least;
+
+    if (i == 0 || j == 0)
+        return (unsigned)(i + j);
+    least = VH_MIN(VH_MIN(above[j], row[j - 1]) + 1, above[j - 1] + (a[i - 1] != b[j - 1]));
+    if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        least = VH_MIN(least, before[j - 2] + 1);
+    return least;
+}
+
 unsigned vh_config_distance(const char *a, const char *b)
 {
     size_t na = strlen(a), nb = strlen(b);
-    unsigned row[VH_CONFIG_NAME_MAX];
+    unsigned rows[3][VH_CONFIG_NAME_MAX];
 
     if (na >= VH_CONFIG_NAME_MAX || nb >= VH_CONFIG_NAME_MAX)
         return (unsigned)VH_MIN(VH_MAX(na, nb), 1000);
-    for (size_t j = 0; j <= nb; j++)
-        row[j] = (unsigned)j;
-    for (size_t i = 1; i <= na; i++) {
-        unsigned corner = row[0];
-
-        row[0] = (unsigned)i;
-        for (size_t j = 1; j <= nb; j++) {
-            unsigned above = row[j], change = corner + (a[i - 1] != b[j - 1]);
-
-            row[j] = VH_MIN(VH_MIN(above, row[j - 1]) + 1, change);
-            corner = above;
-        }
-    }
-    return row[nb];
+    for (size_t i = 0; i <= na; i++)
+        for (size_t j = 0; j <= nb; j++)
+            rows[i % 3][j] = cell(a, i, b, j, rows[i % 3], rows[(i + 2) % 3], rows[(i + 1) % 3]);
+    return rows[na % 3][nb];
 }
 
 /* Makes |word| (|n| bytes) the suggestion in |best| if it is nearer to |name| than |*least|. */

@@ -230,6 +230,24 @@ static int build_and_free(void *arg)
     return rc;
 }
 
+static void distance_counts_slips(void **state)
+{
+    static const struct {
+        const char *a, *b;
+        unsigned slips;
+    } pairs[] = {
+        { "", "", 0 },       { "run", "run", 0 },   { "", "run", 3 },    { "rnu", "run", 1 }, /* swapped */
+        { "rnu", "rm", 2 },  { "ru", "run", 1 },    { "rrun", "run", 1 }, { "rum", "run", 1 },
+        { "urn", "run", 1 }, { "nur", "run", 2 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < VH_ARRAY_LEN(pairs); i++) {
+        assert_int_equal(vh_config_distance(pairs[i].a, pairs[i].b), pairs[i].slips);
+        assert_int_equal(vh_config_distance(pairs[i].b, pairs[i].a), pairs[i].slips);
+    }
+}
+
 static void running_out_of_memory_is_an_error_everywhere(void **state)
 {
     (void)state;
@@ -247,6 +265,7 @@ int main(void)
         cmocka_unit_test(flags_and_variables_are_named_in_errors),
         cmocka_unit_test(files_are_bounded_and_only_the_default_one_may_be_missing),
         cmocka_unit_test(the_dump_reads_back_to_the_same_values),
+        cmocka_unit_test(distance_counts_slips),
         cmocka_unit_test(running_out_of_memory_is_an_error_everywhere),
     };
 
