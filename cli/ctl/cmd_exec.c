@@ -133,7 +133,8 @@ static int start(struct exec *x, const char *what, const vh_exec_options *o, vh_
     if (rc)
         return rc;
     if (x->client && (function || geteuid() != 0))
-        return vh_client_exec_start(x->client, function ? what : NULL, function ? NULL : what, o, &call, &x->remote, err);
+        return vh_client_exec_start(x->client, function ? what : NULL, function ? NULL : what, o, &call, &x->remote,
+                                    err);
     return vh_exec_start(x->lib, what, o, &call, &x->exec, err);
 }
 
@@ -217,8 +218,8 @@ const cli_command ctl_cmd_exec = {
     .options = options,
     .details =
         "NAME is a function of vhived, which starts an instance if there is none. VM is an id or the beginning of one; it\n"
-        "may be left out when one VM runs. The process runs beside the\n"
-        "function: same files, same network, and the function's user, environment and folder unless told otherwise.\n"
+        "may be left out when one VM runs. The process runs beside the function: same files, same network, and the\n"
+        "function's user, environment and folder unless told otherwise.\n"
         "Its exit code is passed on: 127 when there is no such command, 126 when it cannot be executed, 128 + N when\n"
         "signal N killed it. SIGINT and SIGTERM are passed to it; a second one ends vhive-ctl, and it too.\n",
     .examples = "  vhive-ctl exec hello -- cat /proc/uptime\n"

@@ -1,6 +1,6 @@
 /*
- * The daemon, for commands that need it and for those that can do without: a verb talks to it if its socket answers, else
- * it works on the state directory itself; --local forces the latter.
+ * The daemon, for commands that need it and for those that can do without: a verb talks to it if its socket answers,
+ * else it works on the state directory itself; --local forces the latter.
  */
 #ifndef CTL_DAEMON_H
 #define CTL_DAEMON_H

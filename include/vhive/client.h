@@ -117,7 +117,7 @@ VH_API VH_MUST_CHECK int vh_client_exec_start(vh_client *client, const char *fun
 /** As vh_exec_wait(). -ECONNRESET: the daemon is gone, and the process with it. */
 VH_API VH_MUST_CHECK int vh_client_exec_wait(vh_client_exec *exec, const vh_call *call, vh_exec_result *result,
                                              vh_error *err);
-/** As vh_exec_resize() and vh_exec_signal(), from any thread; handed on during vh_client_exec_wait(). -EAGAIN: many wait. */
+/** As vh_exec_resize() and vh_exec_signal(), from any thread; passed on by vh_client_exec_wait(). -EAGAIN: many wait. */
 VH_API int vh_client_exec_resize(vh_client_exec *exec, uint16_t rows, uint16_t cols, vh_error *err);
 VH_API int vh_client_exec_signal(vh_client_exec *exec, int signal, vh_error *err);
 /** Frees |exec|; a process that still runs is killed. NULL is fine. */

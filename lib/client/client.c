@@ -46,8 +46,8 @@ static int connect_to(const vh_client *client, const vh__wait *w, vh__client_cal
 
     if (rc != -ENOENT && rc != -ECONNREFUSED)
         return rc;
-    return vh_error_set(err, VH_ENODAEMON, "%s: no vhived listens there; start it (vhived &, or systemctl start vhived)",
-                        client->socket);
+    return vh_error_set(err, VH_ENODAEMON, "%s: no vhived listens there; start it (vhived &, or systemctl start "
+                        "vhived)", client->socket);
 }
 
 /* The daemon's own word on how the call ended, which has all that is to be said. */

@@ -44,8 +44,8 @@ typedef struct vh__control_listing {
 /** Adds the reply |one|, which has one entry. False, and |rc|, when that fails. */
 bool vh__control_list_add(vh__control_listing *l, ProtobufCMessage *one);
 /**
- * Sends the answer unless making it ended with |rc|, and frees it. Not from inside a listing: a caller that reads slowly
- * must hold up nobody.
+ * Sends the answer unless making it ended with |rc|, and frees it. Not from inside a listing: a caller that reads
+ * slowly must hold up nobody.
  */
 VH_MUST_CHECK int vh__control_list_send(vh__control_call *call, vh__control_listing *l, int rc);
 

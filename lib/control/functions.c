@@ -33,7 +33,8 @@ static int send_function(vh__control_call *call, const char *name,
 
     rc = rc ? rc : l.rc;
     if (rc == 0)
-        rc = vh__proto_unpack(&vhive__control__v1__list_functions_reply__descriptor, l.bytes.data, l.bytes.len, &m, err);
+        rc = vh__proto_unpack(&vhive__control__v1__list_functions_reply__descriptor, l.bytes.data, l.bytes.len, &m,
+                              err);
     if (rc == 0)
         rc = wrap(call, ((VH_PB(ListFunctionsReply) *)m)->functions[0], err);
     vh__proto_free(m);

@@ -22,13 +22,21 @@ int vh__control_list_instances(vh__control_call *call, const void *request, vh_e
                                                                   add_instance, &l, err));
 }
 
+/* No beginning at all would be that of the only VM, which nobody has named. */
+static int check_vm(const VH_PB(InstanceRequest) *q, vh_error *err)
+{
+    return *q->vm ? 0 : vh_error_set(err, VH_EINVALID, "vm: is missing");
+}
+
 /* Does |act| to the instance of the request. */
 static int act_on(vh__control_call *call, const VH_PB(InstanceRequest) *q,
                   int (*act)(vh_functions *f, const char *vm, const vh_call *call, vh_error *err), vh_error *err)
 {
     VH_PB(InstanceReply) reply = VHIVE__CONTROL__V1__INSTANCE_REPLY__INIT;
-    int rc = act(call->o->functions, q->vm, &call->bounds, err);
+    int rc = check_vm(q, err);
 
+    if (rc == 0)
+        rc = act(call->o->functions, q->vm, &call->bounds, err);
     return rc ? rc : vh__control_send(call, &reply.base, err);
 }
 
@@ -52,8 +60,10 @@ int vh__control_snapshot_instance(vh__control_call *call, const void *request, v
     VH_PB(SnapshotReply) reply = VHIVE__CONTROL__V1__SNAPSHOT_REPLY__INIT;
     const VH_PB(InstanceRequest) *q = request;
     char id[VH_SNAPSHOT_ID];
-    int rc = vh_functions_vm_snapshot(call->o->functions, q->vm, &call->bounds, id, err);
+    int rc = check_vm(q, err);
 
+    if (rc == 0)
+        rc = vh_functions_vm_snapshot(call->o->functions, q->vm, &call->bounds, id, err);
     reply.id = id;
     return rc ? rc : vh__control_send(call, &reply.base, err);
 }

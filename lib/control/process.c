@@ -231,6 +231,7 @@ static int note_end(struct process *p, vh_error *err)
 {
     (void)pthread_join(p->thread, NULL); /* as in process_fini() */
     p->waiting = false;
+    p->silent = true; /* nobody is left who would obey */
     vh__fd_close(&p->ended);
     vh_exec_free(p->exec);
     p->exec = NULL;

@@ -68,7 +68,7 @@ static bool next(struct job *j, struct job *seen)
     return fresh;
 }
 
-/* Tells until the work is done; a caller that cannot be told any more is not told, and cancels the work by its going. */
+/* Tells until the work is done. A caller that cannot be told any more is not, and cancels the work by its going. */
 static int tell_all(struct job *j, vh__control_tell *tell, vh_error *err)
 {
     struct job seen = { 0 };

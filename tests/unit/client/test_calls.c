@@ -134,7 +134,8 @@ static void a_deployment_arrives_whole_and_tells_its_progress(void **state)
     (void)state;
     start(&a);
     assert_ok(vh_client_deploy(a.client, &spec, &call, &err), err);
-    assert_string_equal(a.functions.asked, "hello oci:/images/hello unix:/run/x 50051 512 3 uffd 1-5 9 777 12 A=1 B=x=y");
+    assert_string_equal(a.functions.asked,
+                        "hello oci:/images/hello unix:/run/x 50051 512 3 uffd 1-5 9 777 12 A=1 B=x=y");
     assert_string_equal(told, "pull 1 of 2 layers 5/10");
     assert_ok(vh_client_update(a.client, &spec, NULL, &err), err);
     assert_string_equal(a.functions.asked, "update hello");
@@ -409,6 +410,7 @@ static void an_instance_is_paused_and_the_like_by_its_vm(void **state)
     start(&a);
     assert_ok(vh_client_vm_pause(a.client, "12", NULL, &err), err);
     assert_string_equal(a.functions.asked, "pause 12");
+    assert_int_equal(vh_client_vm_kill(a.client, "", NULL, &err), VH_EINVALID); /* not the only one there is */
     assert_ok(vh_client_vm_resume(a.client, "12", NULL, &err), err);
     assert_string_equal(a.functions.asked, "resume 12");
     assert_ok(vh_client_vm_kill(a.client, "12", NULL, &err), err);

@@ -19,8 +19,8 @@ static int note(const vh_function_spec *s, void *arg, vh_error *err)
 
     (void)err;
     seen->n++;
-    n += (size_t)snprintf(seen->text + n, sizeof(seen->text) - n, "%s %s %s %u %u %u %s %u-%u %u %u %u", s->name, s->image,
-                          s->address ? s->address : "-", s->port, s->memory_mib, s->cpus, vh_engine_name(s->engine),
+    n += (size_t)snprintf(seen->text + n, sizeof(seen->text) - n, "%s %s %s %u %u %u %s %u-%u %u %u %u", s->name,
+                          s->image, s->address ? s->address : "-", s->port, s->memory_mib, s->cpus, vh_engine_name(s->engine),
                           s->min, s->max, s->concurrency, s->keep_alive_ms, s->retire);
     for (size_t i = 0; s->env && s->env[i]; i++)
         n += (size_t)snprintf(seen->text + n, sizeof(seen->text) - n, " %s", s->env[i]);
