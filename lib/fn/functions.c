@@ -173,6 +173,7 @@ int vh__functions_new(const vh__functions_options *o, vh_functions **f, vh_error
     n->o = *o;
     n->ops = o->ops ? o->ops : &vh__functions_real_vms;
     n->alarm = n->dir_fd = -1;
+    n->events.last = 1; /* the first event is 2, so that all are those after 1: after 0 would be from now on */
     pthread_mutex_init(&n->edit, NULL);
     pthread_mutex_init(&n->mutex, NULL);
     vh__plan_init(&n->plan, &most);

@@ -72,7 +72,7 @@ def look():
     check("serving helloworld.Greeter" in text("logs", "hello"), "logs")
     eventually("a snapshot is saved", lambda: data("inspect", "hello")["snapshot"])
     events = [json.loads(line) for line in text("events", "hello", "-o", "json").splitlines()]
-    check({"instance.ready", "snapshot.saved"} <= {e["type"] for e in events}, str(events))
+    check({"function.deployed", "instance.ready", "snapshot.saved"} <= {e["type"] for e in events}, str(events))
     vm = data("vm", "ls")[0]
     check(vm["function"] == "hello" and vm["state"] == "ready", str(vm))
     check(data("vm", "inspect", vm["id"][3:7])["id"] == vm["id"], "vm inspect")
