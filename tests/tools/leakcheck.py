@@ -44,9 +44,9 @@ def processes():
 
 def namespaces():
     found = set()
-    for link in Path("/proc").glob("[0-9]*/ns/net"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            found.add(os.readlink(link))
+            found.add(os.readlink(process / "ns/net"))
         except OSError:
             continue  # it has ended
     return found
@@ -57,7 +57,7 @@ def mounts():
 
 
 def cgroups():
-    return {str(p) for p in Path("/sys/fs/cgroup").rglob("*vh*") if p.is_dir()}
+    return {os.path.join(folder, name) for folder, names, _ in os.walk("/sys/fs/cgroup") for name in names if "vh" in name}
 
 
 def sockets(folders):
