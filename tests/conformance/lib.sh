@@ -90,7 +90,8 @@ in_box() {
     done
     mkdir -p "$out"
     rm -f "$out"/*.log "$out"/*.xml
-    export TMPDIR=$box
+    export TMPDIR=$box CRI_CONFIG_FILE=$box/crictl.yaml
+    echo "timeout: 30" >"$CRI_CONFIG_FILE"
 }
 
 # start NAME COMMAND...: in the background, with what it says in $out/NAME.log.
@@ -163,11 +164,12 @@ start_containerd() {
     within 20 "containerd answers" containerd_is_ready
 }
 
-# start_endpoint: what is under test, at $endpoint; with --program none that is containerd.
+# start_endpoint: what is under test, at $endpoint; with --program none that is containerd. crictl alone speaks to it.
 start_endpoint() {
     endpoint=$backend
+    [[ $program == none ]] || endpoint=$box/vhive-cri.sock
+    echo "runtime-endpoint: unix://$endpoint" >>"$CRI_CONFIG_FILE"
     [[ $program != none ]] || return 0
-    endpoint=$box/vhive-cri.sock
     VHIVE_STATE_DIR=$box/vhive-state VHIVE_RUN_DIR=$box/vhive-run start endpoint "$program" \
         --cri-sock "$endpoint" --containerd-sock "$backend" --sandbox stock-only
     within 20 "the endpoint answers" crictl_of "$endpoint" version
@@ -175,7 +177,7 @@ start_endpoint() {
 
 # crictl_of SOCKET ARGUMENT...
 crictl_of() {
-    crictl --config /dev/null --runtime-endpoint "unix://$1" --image-endpoint "unix://$1" --timeout 30s "${@:2}"
+    crictl --runtime-endpoint "unix://$1" --image-endpoint "unix://$1" "${@:2}"
 }
 
 take_options "$@"
