@@ -100,6 +100,7 @@ start() {
     shift
     "$@" >>"$out/$name.log" 2>&1 </dev/null &
     pids[$name]=$!
+    disown # the shell need not tell when it is killed
 }
 
 # stop NAME [SIGNAL]: ends it; KILL follows after 10 seconds.
@@ -111,7 +112,6 @@ stop() {
         sleep 0.1
     done
     ! kill -KILL "$pid" 2>/dev/null || say "$1 did not end within 10 seconds, and was killed"
-    wait "$pid" 2>/dev/null || true # by a signal
     unset "pids[$1]"
 }
 
@@ -147,6 +147,16 @@ END
     gcc -O2 -static -s -o "$stand_in" "$here/stand_in.c"
     within 10 "the registry answers" curl -sf "http://127.0.0.1:$port/v2/"
     python3 -B "$here/images.py" "127.0.0.1:$port" "$stand_in"
+}
+
+# give_address: lets this machine, in the box, have an address besides the loopback's, as a node needs.
+give_address() {
+    node_address=10.10.0.2
+    ip link add node type veth peer name node-end
+    ip address add "$node_address/24" dev node
+    ip link set node up
+    ip link set node-end up
+    ip route add default dev node # only so that there is one: some programs take it to be the network
 }
 
 containerd_is_ready() {
