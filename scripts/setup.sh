@@ -24,8 +24,8 @@ for_build=(gcc g++ libc6-dev binutils cmake ninja-build pkg-config python3 musl-
     libnl-route-3-dev libnftables-dev liburing-dev libxxhash-dev libuv1-dev libnghttp2-dev libprotobuf-c-dev
     protobuf-c-compiler libzstd-dev libcmocka-dev umoci python3-pil)
 for_run=(qemu-system-x86)
-for_test=(buildah curl docker-registry fish git groff-base iproute2 nftables openssl procps python3-grpcio python3-yaml
-    shellcheck skopeo squashfs-tools zsh zstd)
+for_test=(buildah busybox containerd containernetworking-plugins curl docker-registry fish git groff-base iproute2
+    iptables nftables openssl procps python3-grpcio python3-yaml runc shellcheck skopeo squashfs-tools zsh zstd)
 kernel=linux-image-cloud-amd64 # depends on the package of the current kernel
 cache=${VHIVE_CACHE:-/var/cache/vhive}
 

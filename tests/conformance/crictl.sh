@@ -3,9 +3,9 @@ usage() {
     cat <<'END'
 usage: tests/conformance/crictl.sh [--runtime HANDLER] [OPTION]...
 
-Does by crictl, through vhived in stock mode, what a person would try: pull an image, run a pod with two containers, execute
-commands with and without a terminal, read logs, attach, forward a port, watch events and statistics, and take it all
-down. Each step checks what came back. Takes about 20 seconds.
+Does by crictl, through vhived in stock mode, what a person would try: pull an image, run a pod with two containers,
+execute commands with and without a terminal, read logs, attach, forward a port, watch events and statistics, and take
+it all down. Each step checks what came back. Takes about 20 seconds.
 
   --runtime HANDLER       runc (default), or runsc: the pod runs in gVisor, which is built on first use
 
@@ -70,9 +70,10 @@ try_commands() {
     says 42 "exec, with streams" crictl exec "$web" expr 6 '*' 7
     says "4096 input" "exec -i, with input" bash -c \
         "head -c 4096 /dev/zero | crictl exec -i $web sh -c 'echo \$(wc -c) input'"
-    # the terminal is this script's: it echoes what is typed, so the answer is one that nobody typed
+    # a terminal echoes what is typed, so the answer is one that nobody typed
+    local keys="sleep 1; echo 'test -t 0 && echo terminal of \$((6 * 7)); exit'; sleep 2"
     says "terminal of 42" "exec -it, in a terminal" bash -c \
-        "{ sleep 1; echo 'test -t 0 && echo terminal of \$((6 * 7)); exit'; sleep 2; } | script -qec 'crictl exec -it $web sh' /dev/null"
+        "{ $keys; } | script -qec 'crictl exec -it $web sh' /dev/null"
     says "code 3" "exec, with its exit code" bash -c \
         "crictl exec $web sh -c 'exit 3' 2>&1 | grep -o 'code 3'"
 }

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""images.py REGISTRY STAND_IN
+"""images.py REGISTRY STAND_IN | images.py REGISTRY --program FILE REPOSITORY
 
 Makes the images that critest and the pods of the other tests use, and pushes them to REGISTRY (host:port, plain HTTP).
 Repositories have the paths that they have upstream: containerd finds them here under their own names by a mirror for
 each upstream host. STAND_IN is stand_in.c, compiled. Programs are those of this machine's package busybox, not of
 busybox-static: the shell of that one would not run /bin/ls, which a test of critest masks, but its own.
+
+With --program it makes one image instead, tagged 1, of a static program that runs as an unprivileged user.
 """
 import functools
 import gzip
@@ -148,11 +150,12 @@ class Registry:
         separator = "&" if "?" in place else "?"
         self.put(f"{place}{separator}digest={digest(data)}", data, "application/octet-stream")
 
-    def push(self, repository, tags, layers, kind, command, user=""):
-        """layers: pairs of a layer's tar and how it travels."""
+    def push(self, repository, tags, layers, kind, command, user="", entry=None):
+        """layers: pairs of a layer's tar and how it travels. entry: what the command is the arguments of."""
         config = json.dumps({
             "architecture": "amd64", "os": "linux", "created": "1970-01-01T00:00:00Z",
-            "config": {"Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], "Cmd": command, "User": user, "WorkingDir": "/"},
+            "config": {"Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], "Cmd": command, "User": user, "WorkingDir": "/",
+                       **({"Entrypoint": entry} if entry else {})},
             "rootfs": {"type": "layers", "diff_ids": [digest(tar) for tar, _ in layers]},
             "history": [{"created_by": repository}],
         }).encode()
@@ -210,7 +213,19 @@ class Maker:
             self.image(LIBRARY + "busybox", tag, marker="bench-" + tag)
 
 
+def push_program(registry, file, repository):
+    path = "/" + file.rsplit("/")[-1]
+    layer = Layer()
+    layer.folder("tmp", 0o1777)
+    layer.file(path[1:], contents(file))
+    tar = layer.close()
+    registry.push(repository, ["1"], [(tar, tar)], LAYER, [], user="65532:65532", entry=[path])
+
+
 def main():
+    if len(sys.argv) == 5 and sys.argv[2] == "--program":
+        push_program(Registry(sys.argv[1]), *sys.argv[3:])
+        return
     if len(sys.argv) != 3 or sys.argv[1].startswith("-"):
         print(__doc__)
         sys.exit(0 if sys.argv[1:] in (["-h"], ["--help"]) else 2)

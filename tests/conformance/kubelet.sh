@@ -3,10 +3,10 @@ usage() {
     cat <<'END'
 usage: tests/conformance/kubelet.sh [--seconds N] [OPTION]...
 
-Lets a real kubelet, alone and without an API server, run static pods through vhived in stock mode: they become ready and
-answer, and go on answering, as the same containers, while vhived is restarted, containerd is restarted and vhived is
-killed under them; after each of these a new pod comes up and goes away again. At the end all pods are taken down by
-kubelet.
+Lets a real kubelet, alone and without an API server, run static pods through vhived in stock mode: they become ready
+and answer, and go on answering, as the same containers, while vhived is restarted, containerd is restarted and vhived
+is killed under them; after each of these a new pod comes up and goes away again. At the end kubelet takes all pods
+down.
 
   --seconds N             how long (240)
 
@@ -65,7 +65,7 @@ take_away() {
 
 start_kubelet() {
     mkdir -p "$box/manifests" "$box/pod-logs"
-    sed "s#@CRI@#$endpoint#; s#@W@#$box#" "$here/kubelet.yaml" >"$box/kubelet.yaml"
+    filled kubelet.yaml >"$box/kubelet.yaml"
     start kubelet kubelet --config "$box/kubelet.yaml" --root-dir "$box/kubelet" --cert-dir "$box/kubelet/pki" \
         --hostname-override node --node-ip "$node_address"
     within 60 "kubelet serves" pod
@@ -76,7 +76,7 @@ unchanged() {
     local name
     for name in web shared; do
         within 30 "$name answers" answers "$name"
-        [[ $(ids "$name") == "${before[$name]}" ]] || die "$name has other containers: $(ids "$name"), had ${before[$name]}"
+        [[ $(ids "$name") == "${before[$name]}" ]] || die "$name's containers: $(ids "$name"), were ${before[$name]}"
     done
 }
 

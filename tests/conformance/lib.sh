@@ -14,6 +14,7 @@ test_name=$(basename "$0" .sh)
 out=${VHIVE_CONFORMANCE_OUT:-$root/build/conformance/$test_name}
 box=${VHIVE_BOX:-}
 backend=$box/containerd.sock
+node_address=10.10.0.2 # of the box, after give_address
 declare -A pids=()   # of what start has started, by its name
 declare -A folders=() # of the peers, by their name
 
@@ -125,9 +126,10 @@ within() {
     done
 }
 
-# filled FILE: the file of this folder with @W@ replaced.
+# filled FILE: the file of this folder with the words between @ replaced.
 filled() {
-    sed "s#@W@#$box#g; s#@RUNSC@#$(command -v runsc || true)#" "$here/$1"
+    sed "s#@W@#$box#g; s#@CRI@#${endpoint:-}#; s#@NODE@#$node_address#; s#@RUNSC@#$(command -v runsc || true)#" \
+        "$here/$1"
 }
 
 start_registry() {
@@ -136,10 +138,10 @@ start_registry() {
 version: 0.1
 log: { level: error, accesslog: { disabled: true } }
 storage: { filesystem: { rootdirectory: $box/registry }, delete: { enabled: true } }
-http: { addr: "127.0.0.1:$port" }
+http: { addr: ":$port" }
 END
     start registry docker-registry serve "$box/registry.yaml"
-    for host in registry.k8s.io gcr.io k8s.gcr.io public.ecr.aws; do
+    for host in registry.k8s.io gcr.io k8s.gcr.io public.ecr.aws dev.local "$node_address:$port"; do
         mkdir -p "$box/hosts/$host"
         printf 'server = "%s"\n[host."%s"]\n  capabilities = ["pull", "resolve"]\n' \
             "http://127.0.0.1:$port" "http://127.0.0.1:$port" >"$box/hosts/$host/hosts.toml"
@@ -151,7 +153,6 @@ END
 
 # give_address: lets this machine, in the box, have an address besides the loopback's, as a node needs.
 give_address() {
-    node_address=10.10.0.2
     ip link add node type veth peer name node-end
     ip address add "$node_address/24" dev node
     ip link set node up

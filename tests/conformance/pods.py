@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """curl kubelet:10255/pods | pods.py [NAME]
 
-Prints a line for each pod that kubelet tells of: name, "ready" or its phase, address, and the ids of its containers; with
-NAME only that pod's, and exit code 1 unless it is ready.
+Prints a line for each pod that kubelet tells of: name, "ready" or its phase, address, and the ids of its containers;
+with NAME only that pod's, and exit code 1 unless it is ready.
 """
 import json
 import sys

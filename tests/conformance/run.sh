@@ -17,10 +17,10 @@ in_box
 
 # run_critest SOCKET NAME: exit codes do not matter, since a test may fail in both runs.
 run_critest() {
-    local began=$SECONDS
-    timeout -k 10 900 critest -runtime-endpoint "unix://$1" -image-endpoint "unix://$1" -ginkgo.seed=1 -ginkgo.no-color \
-        -ginkgo.junit-report="$out/$2.xml" "${rest[@]}" >"$out/critest-$2.log" 2>&1 || true
-    [[ -s $out/$2.xml ]] || die "critest made no report; the end of $out/critest-$2.log: $(tail -n 5 "$out/critest-$2.log")"
+    local began=$SECONDS log=$out/critest-$2.log
+    timeout -k 10 900 critest -runtime-endpoint "unix://$1" -image-endpoint "unix://$1" -ginkgo.seed=1 \
+        -ginkgo.no-color -ginkgo.junit-report="$out/$2.xml" "${rest[@]}" >"$log" 2>&1 || true
+    [[ -s $out/$2.xml ]] || die "critest made no report; $log ends: $(tail -n 5 "$log")"
     say "critest $2: $((SECONDS - began)) s"
 }
 

@@ -1,6 +1,7 @@
 /* What runs in the images of images.py, by its name; static, so that an image needs nothing else for it.
  *
  * nginx, httpd PORT ...  answer each connection with a page; the pid is in /var/run/nginx.pid, as critest expects
+ * hello                  answers each connection on port $PORT with "hello $TARGET", as a Knative service does
  * nnp                    prints its effective user
  * pause                  waits until it is told to end: the first process of a pod */
 #include <arpa/inet.h>
@@ -13,8 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char page[] = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 28\r\nConnection: close\r\n\r\n"
-                           "<h1>Welcome to nginx!</h1>\r\n";
+static const char welcome[] = "<h1>Welcome to nginx!</h1>\r\n";
 
 static void end(int signal)
 {
@@ -29,7 +29,7 @@ static void reap(int signal)
         ;
 }
 
-static int wait_for_the_end(void)
+_Noreturn static void wait_for_the_end(void)
 {
     signal(SIGCHLD, reap);
     for (;;)
@@ -77,7 +77,19 @@ static size_t read_head(int fd)
     return length;
 }
 
-static int serve(int port)
+static void answer(int fd, const char *body)
+{
+    char page[1024];
+    int length = snprintf(page, sizeof page,
+                          "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %zu\r\n"
+                          "Connection: close\r\n\r\n%s",
+                          strlen(body), body);
+
+    if (write(fd, page, (size_t)length) < 0)
+        perror("write");
+}
+
+_Noreturn static void serve(int port, const char *body)
 {
     int listener = listen_on(port);
 
@@ -89,11 +101,20 @@ static int serve(int port)
 
         if (fd < 0)
             continue;
-        if (read_head(fd) && write(fd, page, sizeof page - 1) < 0)
-            perror("write");
+        if (read_head(fd))
+            answer(fd, body);
         shutdown(fd, SHUT_WR);
         close(fd);
     }
+}
+
+_Noreturn static void say_hello(void)
+{
+    const char *port = getenv("PORT"), *target = getenv("TARGET");
+    char body[256];
+
+    snprintf(body, sizeof body, "hello %s\n", target ? target : "world");
+    serve(port ? atoi(port) : 8080, body);
 }
 
 int main(int argc, char **argv)
@@ -104,8 +125,10 @@ int main(int argc, char **argv)
     signal(SIGTERM, end); /* a container's first process is not ended by a signal that it does not handle */
     signal(SIGINT, end);
     if (!strcmp(name, "pause"))
-        return wait_for_the_end();
+        wait_for_the_end();
     if (!strcmp(name, "nnp"))
         return printf("Effective uid: %d\n", (int)geteuid()) < 0;
-    return serve(argc > 1 ? atoi(argv[1]) : 80);
+    if (!strcmp(name, "hello"))
+        say_hello();
+    serve(argc > 1 ? atoi(argv[1]) : 80, welcome);
 }

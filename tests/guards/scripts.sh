@@ -7,7 +7,8 @@ if ! command -v shellcheck >/dev/null; then
     exit 77
 fi
 find . -path ./build -prune -o \( -name '*.sh' -o -path ./.ci/run \) -exec shellcheck -x {} +
-for script in scripts/*.sh examples/*.sh tests/run.sh; do
+for script in scripts/*.sh examples/*.sh tests/run.sh tests/tools/*.sh tests/tools/peers/get.sh tests/conformance/*.sh; do
+    [ -x "$script" ] || continue # others are for scripts to source
     "$script" --help | grep -q '^usage: '"$script" || {
         echo "$script --help does not say how to use it"
         exit 1
