@@ -55,8 +55,9 @@ get() {
     flock "$lock"
     if [[ ! -d $folder ]]; then
         echo "making ${folder##*/}" >&2
-        making=$(mktemp -d "$cache/making.XXXXXX")
-        mkdir "$making/work" "$making/out"
+        making=$cache/$1.making # what a killed one left of it goes first
+        rm -rf "$making"
+        mkdir -p "$making/work" "$making/out"
         (
             cd "$making/work"
             # shellcheck disable=SC2034 # of the recipes
