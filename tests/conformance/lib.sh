@@ -116,6 +116,15 @@ stop() {
     unset "pids[$1]"
 }
 
+# logged NAME COMMAND...: with what it says in $out/NAME.log. In the background, since the shell would not end a function
+# that is part of a condition at the first of its commands that fails.
+logged() {
+    local log=$out/$1.log
+    shift
+    "$@" >>"$log" 2>&1 &
+    wait $! || die "$1 fails; $log ends: $(tail -n 5 "$log")"
+}
+
 # within SECONDS WHAT COMMAND...: repeats the command until it succeeds.
 within() {
     local end=$((SECONDS + $1)) what=$2

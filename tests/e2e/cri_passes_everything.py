@@ -25,7 +25,7 @@ LIMITS = [("grpc.max_receive_message_length", 32 * MIB), ("grpc.max_send_message
           ("grpc.max_reconnect_backoff_ms", 200), ("grpc.initial_reconnect_backoff_ms", 50)]
 DETAILS = bytes(range(256))
 SENT = (("x-text", "some words"), ("x-many", "one"), ("x-many", "two"), ("x-data-bin", DETAILS), ("x-empty", ""))
-WAIT = 10
+WAIT = 20
 
 
 class Backend:
