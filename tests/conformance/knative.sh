@@ -104,17 +104,6 @@ disturb() {
     from_zero
 }
 
-restart_endpoint() {
-    [[ $program != none ]] || return 0
-    stop endpoint "$1"
-    start_endpoint
-}
-
-restart_containerd() {
-    stop containerd
-    start_containerd
-}
-
 start_registry
 push_images
 say "the images are made"

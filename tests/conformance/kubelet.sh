@@ -88,17 +88,6 @@ watch() {
     done
 }
 
-restart_endpoint() {
-    [[ $program != none ]] || return 0
-    stop endpoint "$1"
-    start_endpoint
-}
-
-restart_containerd() {
-    stop containerd
-    start_containerd
-}
-
 # disturb WHAT COMMAND...: and see that all still works.
 disturb() {
     local what=$1

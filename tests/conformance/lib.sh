@@ -195,6 +195,18 @@ start_endpoint() {
     within 20 "the endpoint answers" crictl_of "$endpoint" version
 }
 
+# restart_endpoint SIGNAL: which ends it.
+restart_endpoint() {
+    [[ $program != none ]] || return 0
+    stop endpoint "$1"
+    start_endpoint
+}
+
+restart_containerd() {
+    stop containerd
+    start_containerd
+}
+
 # crictl_of SOCKET ARGUMENT...
 crictl_of() {
     crictl --runtime-endpoint "unix://$1" --image-endpoint "unix://$1" "${@:2}"
