@@ -98,8 +98,8 @@ static int start(vh__cri *cri, const vh__cri_options *opts, vh_error *err)
     if (rc)
         return vh_error_set(err, -rc, "thread of the CRI socket");
     cri->running = true;
-    vh__log(cri->env, VH_LOG_INFO, "cri", NULL, "CRI calls on %s go to %s",
-            cri->path ? cri->path : "the inherited socket", opts->containerd ? opts->containerd : VH_CRI_CONTAINERD);
+    vh__log(cri->env, VH_LOG_INFO, "cri", NULL, "CRI calls go to %s",
+            opts->containerd ? opts->containerd : VH_CRI_CONTAINERD);
     return 0;
 }
 
