@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """However vhived ends, no VM of its functions outlives it; and the next one serves the same functions at the same
 addresses."""
 # timeout: 300

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Cold starts reach Zipkin as traces, failed ones too; where nobody takes them they are lost, counted, and told once."""
 import http.server
 import json

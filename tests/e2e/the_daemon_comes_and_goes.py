@@ -133,6 +133,7 @@ def a_hangup_reads_the_log_settings_anew():
 def it_is_not_for_everybody():
     for uid, want in ((65534, "use sudo"),):
         mine = os.path.join(SCRATCH, "nobody")
+        os.chmod(SCRATCH, 0o711)
         os.mkdir(mine, 0o777)
         os.chmod(mine, 0o777)
         done = subprocess.run([VHIVED, "--state-dir", mine + "/s", "--run-dir", mine + "/r", "--cri-sock", "none"],

@@ -1,4 +1,5 @@
-"""vhived in a test: started with sockets and directories of its own, told to end, looked at over HTTP, called by gRPC."""
+"""vhived in a test: started with sockets and directories of its own, told to end, looked at over HTTP, called by gRPC.
+Tests that do the last run under /usr/bin/python3, Debian's, whose grpc package setup.sh installs."""
 import importlib
 import os
 import signal
