@@ -83,7 +83,7 @@ result() {
     echo "$1 $2" >>"$results"
     printf '%-8s %s (%d s)\n' "$1" "$2" $((SECONDS - began))
     if [[ $1 == failed ]]; then
-        sed 's/^/    | /' "$3"
+        tail -n 200 "$3" | tr -d '\0' | cut -c 1-500 | sed 's/^/    | /'
     fi
 }
 

@@ -190,7 +190,7 @@ class Run(Background):
         self.end()
 
     def is_ready(self):
-        found = re.search(r"^ready: (\S+:\d+)$", self.text(), re.M)
+        found = re.search(r"^\0*ready: (\S+:\d+)$", self.text(), re.M)  # a hook may print what is no line
         self.address = found.group(1) if found else None
         return found is not None
 

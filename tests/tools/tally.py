@@ -34,8 +34,8 @@ def of_case(case):
 
 def tell(name, log):
     print(f"failed   {name}")
-    for line in log.splitlines()[-LOG_LINES:]:
-        print(f"    | {line}")
+    for line in log.replace("\0", "").splitlines()[-LOG_LINES:]:
+        print(f"    | {line[:500]}")
 
 
 def of_junit(path):
