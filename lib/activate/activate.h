@@ -11,7 +11,7 @@
  *     ended(conn, granted, arg): the instance has one less
  *
  * One thread of its own serves all listeners and connections, by an event loop. It never blocks: both callbacks are
- * called on it and may not block either. It has all signals blocked, SIGPIPE among them.
+ * called on it and may not block either. It takes no signals (thread.h).
  *
  * A connection is two descriptors, and two more for each direction that has bytes on their way just then.
  *

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -12,6 +11,7 @@
 #include "auto.h"
 #include "clock.h"
 #include "log.h"
+#include "thread.h"
 
 /* Events fetched at once. */
 #define EVENTS 64
@@ -166,30 +166,21 @@ static void stop(void *arg)
     a->stop = true;
 }
 
-/* Signals are for other threads; SIGPIPE of a splice to a peer that is gone stays blocked. */
-static int start_thread(vh__activator *a)
+static int open_loop(vh__activator *a, vh_error *err)
 {
-    sigset_t all, before;
-    int rc;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = pthread_create(&a->thread, NULL, loop, a);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    a->have_thread = rc == 0;
-    return -rc;
-}
-
-static int open_loop(vh__activator *a)
-{
-    int rc;
+    int rc = 0;
 
     a->epoll = epoll_create1(EPOLL_CLOEXEC);
     a->wake.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (a->epoll < 0 || a->wake.fd < 0)
-        return -errno;
-    rc = vh__watch_set(a->epoll, &a->wake, EPOLLIN);
-    return rc ? rc : start_thread(a);
+        rc = -errno;
+    if (!rc)
+        rc = vh__watch_set(a->epoll, &a->wake, EPOLLIN);
+    if (rc)
+        return vh_error_set(err, rc, "activator");
+    rc = vh__thread_start(&a->thread, "vh-activate", loop, a, err);
+    a->have_thread = rc == 0;
+    return rc;
 }
 
 /*
@@ -237,11 +228,11 @@ int vh__activator_new(const vh__activator_options *o, const vh__activate_ops *op
                       vh_error *err)
 {
     vh__activator *made = alloc_activator(o, ops, arg);
-    int rc = made ? open_loop(made) : -ENOMEM;
+    int rc = made ? open_loop(made, err) : vh_error_set(err, -ENOMEM, "activator");
 
     if (rc) {
         vh__activator_free(made);
-        return vh_error_set(err, rc, "activator");
+        return rc;
     }
     *a = made;
     return 0;

@@ -1,12 +1,12 @@
 #include "flow.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "auto.h"
 #include "clock.h"
+#include "thread.h"
 
 /* A background step under way. */
 struct task {
@@ -68,11 +68,9 @@ static int start_task(struct flow *f, size_t index, const vh__wait *w, vh_error 
         return vh_error_set(err, VH_ELIMIT, "more than %d background steps", VH_FLOW_BACKGROUND_MAX);
     *t = (struct task){ .step = &f->steps[index], .ctx = f->ctx, .wait = *w, .index = index,
                         .start_ns = vh__clock_mono_ns() };
-    rc = pthread_create(&t->thread, NULL, task_main, t);
-    if (rc)
-        return vh_error_set(err, -rc, "start thread");
-    f->ntasks++;
-    return 0;
+    rc = vh__thread_start(&t->thread, "vh-step", task_main, t, err);
+    f->ntasks += rc == 0;
+    return rc;
 }
 
 /* Waits for |t|. The wait is a critical phase of its own if there was one to speak of. */

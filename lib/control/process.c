@@ -14,6 +14,7 @@
 
 #include "auto.h"
 #include "fd.h"
+#include "thread.h"
 
 /** Bytes of standard input that may wait for the process; more are not read from the caller. */
 #define INPUT_MAX 65536
@@ -76,12 +77,10 @@ static void *wait_for_end(void *arg)
 
 static int start_waiting(struct process *p, vh_error *err)
 {
-    int rc = -pthread_create(&p->thread, NULL, wait_for_end, p);
+    int rc = vh__thread_start(&p->thread, "vh-exec", wait_for_end, p, err);
 
-    if (rc)
-        return vh_error_set(err, rc, "thread of a process");
-    p->waiting = true;
-    return 0;
+    p->waiting = rc == 0;
+    return rc;
 }
 
 /* A NULL-terminated list of |n| texts, to be free()d. */

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "thread.h"
+
 /* Work under way, and how far it was last told to be. */
 struct job {
     vh__control_call *call;
@@ -93,10 +95,10 @@ int vh__control_with_progress(vh__control_call *call, vh__control_work *work, vo
     struct job job = { .call = call, .work = work, .arg = arg, .lock = PTHREAD_MUTEX_INITIALIZER,
                        .news = PTHREAD_COND_INITIALIZER };
     pthread_t thread;
-    int rc = -pthread_create(&thread, NULL, run, &job);
+    int rc = vh__thread_start(&thread, "vh-work", run, &job, err);
 
     if (rc)
-        return vh_error_set(err, rc, "thread of a call");
+        return rc;
     rc = tell_all(&job, tell, err);
     (void)pthread_join(thread, NULL); /* it is one of ours and not joined yet */
     pthread_cond_destroy(&job.news);

@@ -13,6 +13,7 @@
 #include "metric.h"
 #include "path.h"
 #include "rpc_proxy.h"
+#include "thread.h"
 
 struct vh__cri {
     const vh_env *env;
@@ -94,9 +95,9 @@ static int start(vh__cri *cri, const vh__cri_options *opts, vh_error *err)
 
     if (rc)
         return rc;
-    rc = pthread_create(&cri->thread, NULL, serve, cri);
+    rc = vh__thread_start(&cri->thread, "vh-cri", serve, cri, err);
     if (rc)
-        return vh_error_set(err, -rc, "thread of the CRI socket");
+        return rc;
     cri->running = true;
     vh__log(cri->env, VH_LOG_INFO, "cri", NULL, "CRI calls go to %s",
             opts->containerd ? opts->containerd : VH_CRI_CONTAINERD);

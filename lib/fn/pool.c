@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "auto.h"
+#include "thread.h"
 
 /* A thread without a job ends after so long. */
 #define IDLE_S 5
@@ -58,18 +59,17 @@ static void *work(void *arg)
     return NULL;
 }
 
-static int start_thread(struct pool *pool)
+/* With the lock, so that it is counted before it ends. */
+static int start_thread(struct pool *pool, vh_error *err)
 {
-    pthread_attr_t attr;
     pthread_t thread;
-    int rc;
+    int rc = vh__thread_start(&thread, "vh-pool", work, pool, err);
 
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    rc = pthread_create(&thread, &attr, work, pool);
-    pthread_attr_destroy(&attr);
-    pool->threads += rc == 0;
-    return rc;
+    if (rc)
+        return rc;
+    (void)pthread_detach(thread); /* fails only for a thread that is none */
+    pool->threads++;
+    return 0;
 }
 
 static void init_locks(struct pool *pool)
@@ -91,9 +91,9 @@ int vh__pool_init(struct pool *pool, uint32_t max, vh_error *err)
     pool->end = &pool->first;
     init_locks(pool);
     pthread_mutex_lock(&pool->mutex);
-    rc = start_thread(pool);
+    rc = start_thread(pool, err);
     pthread_mutex_unlock(&pool->mutex);
-    return rc ? vh_error_set(err, -rc, "functions: start a thread") : 0;
+    return rc;
 }
 
 void vh__pool_put(struct pool *pool, struct job *job)
@@ -103,7 +103,7 @@ void vh__pool_put(struct pool *pool, struct job *job)
     *pool->end = job;
     pool->end = &job->next;
     if (++pool->queued > pool->idle && pool->threads < pool->max)
-        vh_ignore(start_thread(pool)); /* without it, the job waits for one of those there are */
+        vh_ignore(start_thread(pool, NULL)); /* without it, the job waits for one of those there are */
     pthread_cond_signal(&pool->change);
     pthread_mutex_unlock(&pool->mutex);
 }

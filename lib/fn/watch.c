@@ -1,7 +1,6 @@
 /*
  * The watcher: a thread that tells the plan of time that passed, and of VMs that ended by themselves.
  */
-#include <errno.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include "clock.h"
 #include "fn_priv.h"
 #include "log.h"
+#include "thread.h"
 
 /* Without memory for as much as the alarm. */
 #define BLIND_MS 100
@@ -149,12 +149,10 @@ int vh__watch_start(vh_functions *f, vh_error *err)
     int rc;
 
     f->watching = true;
-    rc = pthread_create(&f->watcher, NULL, watch, f);
-    if (rc) {
+    rc = vh__thread_start(&f->watcher, "vh-functions", watch, f, err);
+    if (rc)
         f->watching = false;
-        return vh_error_set(err, -rc, "functions: start a thread");
-    }
-    return 0;
+    return rc;
 }
 
 void vh__watch_stop(vh_functions *f)

@@ -12,6 +12,7 @@
 
 #include "auto.h"
 #include "log.h"
+#include "thread.h"
 #include "path.h"
 #include "space.h"
 
@@ -159,10 +160,10 @@ static int start_threads(vh__fetch *f, vh_error *err)
     size_t want = VH_MIN(VH_MIN(VH_MAX(f->job.parallel, 1), VH_FETCH_MAX), VH_MAX(f->job.n, 1));
 
     while (f->nthreads < want) {
-        int rc = pthread_create(&f->threads[f->nthreads], NULL, work, f);
+        int rc = vh__thread_start(&f->threads[f->nthreads], "vh-layers", work, f, err);
 
         if (rc)
-            return vh_error_set(err, -rc, "thread to fetch layers");
+            return rc;
         f->nthreads++;
     }
     return 0;

@@ -1,10 +1,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <signal.h>
 
 #include "auto.h"
 #include "net_priv.h"
+#include "thread.h"
 
 struct job {
     int (*fn)(void *arg, vh_error *err);
@@ -59,16 +59,11 @@ static void *thread(void *arg)
 int vh__net_ns_run(int (*fn)(void *arg, vh_error *err), void *arg, vh_error *err)
 {
     struct job job = { .fn = fn, .arg = arg };
-    sigset_t all, old;
     pthread_t t;
-    int rc;
+    int rc = vh__thread_start(&t, "vh-netns", thread, &job, err);
 
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old); /* the program's handlers do not expect to run in there */
-    rc = pthread_create(&t, NULL, thread, &job);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (rc)
-        return vh_error_set(err, -rc, "thread of a network namespace");
+        return rc;
     pthread_join(t, NULL);
     if (job.rc && err)
         *err = job.err;

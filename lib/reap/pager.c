@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "fd.h"
 #include "pager_priv.h"
+#include "thread.h"
 
 vh__uffd_result vh__pager_place(const vh__pager *p, uint64_t address, const void *src, uint64_t len,
                                 uint64_t *done)
@@ -137,12 +138,12 @@ static int make_locks(vh__pager *p, vh_error *err)
 
 static int start_threads(vh__pager *p, vh_error *err)
 {
-    int rc = vh__reap_thread_start(&p->fault_thread, "vh-fault", vh__pager_serve_main, p, err);
+    int rc = vh__thread_start(&p->fault_thread, "vh-fault", vh__pager_serve_main, p, err);
 
     p->fault_started = rc == 0;
     if (rc || p->mode != VH_PAGER_REPLAY)
         return rc;
-    rc = vh__reap_thread_start(&p->install_thread, "vh-install", vh__pager_install_main, p, err);
+    rc = vh__thread_start(&p->install_thread, "vh-install", vh__pager_install_main, p, err);
     p->install_started = rc == 0;
     return rc;
 }

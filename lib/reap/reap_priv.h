@@ -17,9 +17,6 @@ bool vh__reap_page_size_ok(uint32_t size);
 bool vh__reap_is_zero(const void *bytes, size_t n);
 /** XXH3-128 of |n| bytes in canonical (big-endian) form. */
 void vh__reap_hash(const void *bytes, size_t n, uint8_t out[16]);
-/** Starts a thread that takes no signals: they are for the program's own. |name|: at most 15 characters. */
-VH_MUST_CHECK int vh__reap_thread_start(pthread_t *thread, const char *name, void *(*main)(void *), void *arg,
-                                        vh_error *err);
 
 /* ---- working set ---- */
 

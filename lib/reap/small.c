@@ -1,6 +1,5 @@
 #include "reap_priv.h"
 
-#include <signal.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -22,20 +21,4 @@ void vh__reap_hash(const void *bytes, size_t n, uint8_t out[16])
 
     XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes, n));
     memcpy(out, canonical.digest, 16);
-}
-
-int vh__reap_thread_start(pthread_t *thread, const char *name, void *(*main)(void *), void *arg,
-                          vh_error *err)
-{
-    sigset_t all, before;
-    int rc;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* inherited by the new thread */
-    rc = pthread_create(thread, NULL, main, arg);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (rc)
-        return vh_error_set(err, -rc, "start thread %s", name);
-    (void)pthread_setname_np(*thread, name); /* only for people who look */
-    return 0;
 }

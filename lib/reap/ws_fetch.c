@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "fd.h"
 #include "reap_priv.h"
+#include "thread.h"
 
 struct vh__ws_fetch {
     int index_fd, data_fd;
@@ -181,7 +182,7 @@ static int start(struct vh__ws_fetch *f, int dirfd, vh_error *err)
     f->progress_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (f->done_fd < 0 || f->progress_fd < 0)
         return vh_error_set(err, -errno, "eventfd for the read of " VH_WS_FILE);
-    rc = vh__reap_thread_start(&f->thread, "vh-fetch", fetch_main, f, err);
+    rc = vh__thread_start(&f->thread, "vh-fetch", fetch_main, f, err);
     f->started = rc == 0;
     return rc;
 }

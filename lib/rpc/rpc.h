@@ -16,8 +16,8 @@
  *         rc = vh__rpc_server_run(server, &err);
  *
  * Threads: a client is used by one thread at a time. A server runs all connections and unary handlers on the thread of
- * vh__rpc_server_run(), and each call of a streaming method on one of its own; only vh__rpc_server_stop() may be called
- * from elsewhere.
+ * vh__rpc_server_run(), and each call of a streaming method on one of its own, which takes no signals (thread.h); only
+ * vh__rpc_server_stop() may be called from elsewhere.
  */
 #ifndef VH_RPC_RPC_H
 #define VH_RPC_RPC_H

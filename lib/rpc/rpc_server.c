@@ -203,7 +203,6 @@ static vh__grpc_status on_begin(vh__grpc_stream *core, void *arg, vh__buf *why)
 {
     struct conn *c = arg;
     vh__rpc_server *s = c->server;
-    const struct vh__rpc_loop loop = { &s->wake, &s->signals };
     vh__rpc_stream *stream;
     vh_error err = { 0 };
 
@@ -211,7 +210,7 @@ static vh__grpc_status on_begin(vh__grpc_stream *core, void *arg, vh__buf *why)
         vh__buf_printf(why, "%u calls that stream are under way, more are not allowed here", s->nstreams);
         return VH_GRPC_RESOURCE_EXHAUSTED;
     }
-    if (vh__rpc_stream_start(c->core, core, &loop, c, &stream, &err)) {
+    if (vh__rpc_stream_start(c->core, core, &s->wake, c, &stream, &err)) {
         vh__buf_puts(why, err.msg);
         return VH_GRPC_RESOURCE_EXHAUSTED;
     }
@@ -434,11 +433,12 @@ uint16_t vh__rpc_server_port(const vh__rpc_server *server)
 
 int vh__rpc_server_run(vh__rpc_server *server, vh_error *err)
 {
+    sigset_t signals;
     int rc;
 
-    vh__sigpipe_block(&server->signals);
+    vh__sigpipe_block(&signals);
     rc = uv_run(&server->loop, UV_RUN_DEFAULT);
-    vh__sigpipe_restore(&server->signals);
+    vh__sigpipe_restore(&signals);
     return rc < 0 ? vh_error_set(err, rc, "gRPC server: event loop") : 0;
 }
 

@@ -26,7 +26,6 @@ struct vh__rpc_server {
     ino_t ino;
     uv_timer_t grace;
     uv_async_t stop, wake;
-    sigset_t signals; /* of the thread, before the loop ran */
     bool have_loop, stopping;
     uint16_t port;
     LIST_HEAD(, conn) conns;

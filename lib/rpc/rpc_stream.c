@@ -9,6 +9,7 @@
 #include "auto.h"
 #include "clock.h"
 #include "grpc_frame.h"
+#include "thread.h"
 
 /* Bytes that a handler may be ahead of what the loop has given to the connection, give or take a message. */
 #define AHEAD 65536
@@ -69,7 +70,6 @@ static void *run_handler(void *arg)
     vh__grpc_status status;
     uv_async_t *loop = s->loop;
 
-    (void)pthread_sigmask(SIG_SETMASK, &s->signals, NULL); /* fails only for a wrong first argument */
     status = s->method->stream(s, &answer, s->method->arg);
     (void)pthread_mutex_lock(&s->lock);
     s->answer = answer;
@@ -80,7 +80,7 @@ static void *run_handler(void *arg)
     return NULL;
 }
 
-int vh__rpc_stream_start(vh__grpc_server *server, vh__grpc_stream *core, const struct vh__rpc_loop *loop, void *conn,
+int vh__rpc_stream_start(vh__grpc_server *server, vh__grpc_stream *core, uv_async_t *loop, void *conn,
                          vh__rpc_stream **stream, vh_error *err)
 {
     vh__rpc_stream *s = stream_alloc(err);
@@ -92,16 +92,12 @@ int vh__rpc_stream_start(vh__grpc_server *server, vh__grpc_stream *core, const s
     s->deadline_ns = core->deadline_ns;
     s->server = server;
     s->core = core;
-    s->loop = loop->wake;
-    s->signals = *loop->signals;
+    s->loop = loop;
     s->conn = conn;
     core->user = s;
     rc = stream_fill(s, core, err);
-    if (!rc) {
-        rc = -pthread_create(&s->thread, NULL, run_handler, s);
-        if (rc)
-            (void)vh_error_set(err, rc, "thread of a gRPC call");
-    }
+    if (!rc)
+        rc = vh__thread_start(&s->thread, "vh-call", run_handler, s, err);
     if (rc)
         stream_free(s);
     else

@@ -7,7 +7,6 @@
 #define VH_RPC_STREAM_PRIV_H
 
 #include <pthread.h>
-#include <signal.h>
 #include <sys/queue.h>
 #include <uv.h>
 
@@ -22,7 +21,6 @@ struct vh__rpc_stream {
     vh_cancel *cancel;
     int in_fd, out_fd; /* eventfds: something came, there is room again; each also when the call is gone */
     uv_async_t *loop;
-    sigset_t signals;
     pthread_t thread;
 
     /* the handler's */
@@ -45,15 +43,9 @@ struct vh__rpc_stream {
     vh__rpc_answer answer;
 };
 
-/** Of the loop, what a stream needs: how to wake it, and the signal mask for handlers. */
-struct vh__rpc_loop {
-    uv_async_t *wake;
-    const sigset_t *signals;
-};
-
-/** Makes the stream for |core| and starts its handler. -ENOMEM, -errno. */
-VH_MUST_CHECK int vh__rpc_stream_start(vh__grpc_server *server, vh__grpc_stream *core, const struct vh__rpc_loop *loop,
-                                       void *conn, vh__rpc_stream **stream, vh_error *err);
+/** Makes the stream for |core| and starts its handler, which wakes the loop by |loop|. -ENOMEM, -errno. */
+VH_MUST_CHECK int vh__rpc_stream_start(vh__grpc_server *server, vh__grpc_stream *core, uv_async_t *loop, void *conn,
+                                       vh__rpc_stream **stream, vh_error *err);
 
 /** The events of the core; |user| of each call is the vh__rpc_stream. begin() is the server's. */
 int vh__rpc_stream_on_message(vh__grpc_stream *core, const void *bytes, size_t n, vh_error *err);

@@ -5,6 +5,7 @@
 
 #include "auto.h"
 #include "fd.h"
+#include "thread.h"
 #include "vm_priv.h"
 
 static void hand_on(struct output *out, int i)
@@ -53,11 +54,9 @@ int vh__output_start(struct output *out, vh_error *err)
     }
     if (rc)
         return rc;
-    rc = -pthread_create(&out->thread, NULL, output_main, out);
-    if (rc)
-        return vh_error_set(err, rc, "output: thread");
-    out->running = true;
-    return 0;
+    rc = vh__thread_start(&out->thread, "vh-output", output_main, out, err);
+    out->running = rc == 0;
+    return rc;
 }
 
 void vh__output_given(struct output *out)

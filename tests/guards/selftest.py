@@ -91,6 +91,17 @@ class GuardsCatch(unittest.TestCase):
             self.assertEqual(run.returncode, 1, run.stdout)
         self.assertIn("count", run.stdout)
 
+    def test_a_thread_that_takes_signals_is_caught(self):
+        self.write("bad.c", "int pthread_create(void);\nint vh_bad(void);\nint vh_bad(void) { return pthread_create(); }\n")
+        archive, library = str(self.root / "bad.a"), str(self.root / "bad.so")
+        for command in (["cc", "-fPIC", "-fno-builtin", "-c", "-o", "bad.o", "bad.c"], ["ar", "rc", archive, "bad.o"],
+                        ["cc", "-shared", "-o", library, "bad.o"]):
+            subprocess.run(command, cwd=self.root, check=True)
+        run = subprocess.run([sys.executable, str(HERE / "symbols.py"), library, archive], capture_output=True, text=True,
+                             check=False)
+        self.assertEqual(run.returncode, 1, run.stdout)
+        self.assertIn("bad.o: starts a thread", run.stdout)
+
 
 if __name__ == "__main__":
     unittest.main()
