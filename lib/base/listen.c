@@ -16,8 +16,11 @@
 #include <unistd.h>
 
 #include "auto.h"
+#include "wait.h"
 
 #define BACKLOG 512
+/* Starters hold the lock for microseconds. */
+#define LOCK_MS 2000
 
 static int unix_address(const char *path, struct sockaddr_un *at, vh_error *err)
 {
@@ -29,17 +32,29 @@ static int unix_address(const char *path, struct sockaddr_un *at, vh_error *err)
     return 0;
 }
 
-/* Lock of the directory that |path| lies in; released by closing it. */
+/*
+ * Lock of the directory that |path| lies in; released by closing it. Whoever may read the directory can hold its lock,
+ * and for ever, so the wait is bounded.
+ */
 static int lock_directory(const char *path, int *fd, vh_error *err)
 {
     vh_auto_free char *copy = strdup(path);
+    const vh__wait w = vh__wait_from(NULL, LOCK_MS);
     vh_auto_fd int dir = -1;
 
     if (!copy)
         return vh_error_set(err, -ENOMEM, "socket %s", path);
     dir = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0 || flock(dir, LOCK_EX))
+    if (dir < 0)
         return vh_error_set(err, -errno, "directory of the socket %s", path);
+    while (flock(dir, LOCK_EX | LOCK_NB)) {
+        if (errno != EWOULDBLOCK)
+            return vh_error_set(err, -errno, "lock the directory of the socket %s", path);
+        if (vh__wait_sleep(&w, 10, path, NULL))
+            return vh_error_set(err, -EBUSY,
+                                "socket %s: another process has kept its directory locked for %d ms; end it (fuser), or "
+                                "name another directory", path, LOCK_MS);
+    }
     *fd = vh_steal_fd(&dir);
     return 0;
 }

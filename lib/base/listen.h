@@ -12,7 +12,8 @@
 /**
  * Listens at the Unix socket |path|, whose directory exists. The file gets |mode|, and the group |gid| unless that is
  * (gid_t)-1; nobody connects before it has them. On success the caller owns |*fd| (non-blocking, close-on-exec) and
- * unlinks |path| at the end. -EADDRINUSE (somebody listens there, or it is no socket), VH_EINVALID (too long), -errno.
+ * unlinks |path| at the end. -EADDRINUSE (somebody listens there, or it is no socket), VH_EINVALID (too long), -EBUSY (the
+ * directory stays locked), -errno.
  */
 VH_MUST_CHECK int vh__listen_unix(const char *path, mode_t mode, gid_t gid, int *fd, vh_error *err);
 

@@ -2,8 +2,10 @@
 #include "testenv.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -97,6 +99,22 @@ static void a_file_that_is_no_socket_is_left_alone(void **state)
     assert_true(S_ISREG(st.st_mode));
 }
 
+static void a_directory_that_stays_locked_holds_nobody_up_for_ever(void **state)
+{
+    struct fixture *f = *state;
+    vh_auto_fd int dir = open(f->t.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
+    vh_error err = { 0 };
+
+    assert_int_equal(flock(dir, LOCK_EX), 0);
+    (void)alarm(60);
+    assert_int_equal(vh__listen_unix(f->path, 0600, (gid_t)-1, &fd, &err), -EBUSY);
+    (void)alarm(0);
+    assert_non_null(strstr(err.msg, "locked"));
+    assert_int_equal(fd, -1);
+    assert_int_equal(flock(dir, LOCK_UN), 0);
+    assert_ok(vh__listen_unix(f->path, 0600, (gid_t)-1, &fd, &err), err);
+}
+
 static void what_is_no_place_for_a_socket_is_told(void **state)
 {
     struct fixture *f = *state;
@@ -134,6 +152,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_stale_socket_is_replaced, setup, teardown),
         cmocka_unit_test_setup_teardown(a_live_socket_is_refused_and_left_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_that_is_no_socket_is_left_alone, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_directory_that_stays_locked_holds_nobody_up_for_ever, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_no_place_for_a_socket_is_told, setup, teardown),
         cmocka_unit_test(only_this_machine_gets_to_a_loopback_address),
     };
