@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "auto.h"
+#include "sigpipe.h"
 
 #define LINGER_MS 1000
 
@@ -349,8 +350,12 @@ int vh__http_server_new(const vh__http_server_options *opts, vh__http_server **s
 
 int vh__http_server_run(vh__http_server *server, vh_error *err)
 {
-    int rc = uv_run(&server->loop, UV_RUN_DEFAULT);
+    sigset_t signals;
+    int rc;
 
+    vh__sigpipe_block(&signals);
+    rc = uv_run(&server->loop, UV_RUN_DEFAULT);
+    vh__sigpipe_restore(&signals);
     return rc < 0 ? vh_error_set(err, rc, "HTTP server: event loop") : 0;
 }
 

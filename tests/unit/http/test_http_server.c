@@ -170,6 +170,29 @@ static bool closed_within(int fd, int from, int to)
     return ms >= from - 50 && ms <= to;
 }
 
+/* SIGPIPE is as a program finds it at its start: it would end this one. */
+static void a_peer_that_goes_before_its_answer_ends_nobody_else(void **state)
+{
+    struct fixture f;
+    char text[1024];
+    int fd;
+
+    (void)state;
+    start(&f, (vh__http_server_options){ 0 });
+    for (int i = 0; i < 10; i++) {
+        fd = dial(&f);
+        say(fd, "GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
+        hear(fd, text, sizeof(text), "\r\n\r\n");
+        close(fd);
+    }
+    fd = dial(&f);
+    say(fd, REQUEST);
+    hear(fd, text, sizeof(text), "hello\n");
+    assert_non_null(strstr(text, "200 OK"));
+    close(fd);
+    stop(&f);
+}
+
 static void slow_peers_are_closed(void **state)
 {
     struct fixture f;
@@ -285,6 +308,7 @@ int main(void)
         cmocka_unit_test(a_connection_serves_request_after_request),
         cmocka_unit_test(a_request_that_comes_byte_by_byte_is_answered),
         cmocka_unit_test(a_refusal_arrives_though_more_was_sent),
+        cmocka_unit_test(a_peer_that_goes_before_its_answer_ends_nobody_else),
         cmocka_unit_test(slow_peers_are_closed),
         cmocka_unit_test(one_connection_too_many_is_closed_and_the_others_serve),
         cmocka_unit_test(a_stop_ends_it_with_connections_in_every_state),
