@@ -1,23 +1,18 @@
 #include "cri.h"
 
 #include <errno.h>
-#include <libgen.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "auto.h"
-#include "listen.h"
 #include "log.h"
 #include "metric.h"
-#include "path.h"
 #include "rpc_proxy.h"
 #include "thread.h"
 
 struct vh__cri {
     const vh_env *env;
-    char *path; /* of the socket that was made; NULL: it was inherited */
     vh__rpc_proxy *proxy;
     int64_t open; /* calls under way */
     pthread_t thread;
@@ -47,24 +42,9 @@ static void on_call(const vh__grpc_proxied *ended, void *arg)
     vh__metric(cri->env, "vhive_cri_call_seconds", ended->took_ns, method_label(ended));
 }
 
-static int make_socket(vh__cri *cri, const char *path, gid_t gid, int *fd, vh_error *err)
-{
-    vh_auto_free char *copy = strdup(path), *kept = strdup(path);
-    int rc;
-
-    if (!copy || !kept)
-        return vh_error_set(err, -ENOMEM, "CRI socket");
-    rc = vh__path_mkdirs(dirname(copy), 0755, err);
-    if (!rc)
-        rc = vh__listen_unix(path, 0660, gid, fd, err);
-    if (!rc)
-        cri->path = vh_steal_ptr(kept);
-    return rc;
-}
-
 static int make_proxy(vh__cri *cri, const vh__cri_options *opts, vh_error *err)
 {
-    vh__rpc_proxy_options o = {
+    const vh__rpc_proxy_options o = {
         .listen_fd = opts->listen_fd,
         .backend = opts->containerd ? opts->containerd : VH_CRI_CONTAINERD,
         .max_message = opts->max_message ? opts->max_message : VH_CRI_MESSAGE_MAX,
@@ -72,11 +52,8 @@ static int make_proxy(vh__cri *cri, const vh__cri_options *opts, vh_error *err)
         .call = on_call,
         .arg = cri,
     };
-    int rc = 0;
 
-    if (o.listen_fd <= 0)
-        rc = make_socket(cri, opts->path ? opts->path : VH_CRI_SOCKET, opts->gid, &o.listen_fd, err);
-    return rc ? rc : vh__rpc_proxy_new(&o, &cri->proxy, err);
+    return vh__rpc_proxy_new(&o, &cri->proxy, err);
 }
 
 static void *serve(void *arg)
@@ -110,8 +87,7 @@ int vh__cri_new(const vh__cri_options *opts, vh__cri **cri, vh_error *err)
     int rc;
 
     if (!c) {
-        if (opts->listen_fd > 0)
-            (void)close(opts->listen_fd); /* it is given up */
+        (void)close(opts->listen_fd); /* it is given up */
         return vh_error_set(err, -ENOMEM, "CRI socket");
     }
     c->env = opts->env;
@@ -133,8 +109,5 @@ void vh__cri_free(vh__cri *cri)
         (void)pthread_join(cri->thread, NULL); /* fails only for a thread that is none */
     }
     vh__rpc_proxy_free(cri->proxy);
-    if (cri->path)
-        (void)unlink(cri->path); /* somebody else's care by now, or gone */
-    free(cri->path);
     free(cri);
 }

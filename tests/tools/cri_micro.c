@@ -104,9 +104,9 @@ static void serve(const char *path, const char *backend)
     vh_env *env;
     vh__cri *cri;
     vh_error err = { 0 };
-    vh__cri_options o = { .path = path, .containerd = backend };
+    vh__cri_options o = { .containerd = backend };
 
-    if (vh_env_new(NULL, &env, &err))
+    if (vh_env_new(NULL, &env, &err) || vh__listen_unix(path, 0600, (gid_t)-1, &o.listen_fd, &err))
         die(err.msg);
     o.env = env;
     if (vh__cri_new(&o, &cri, &err))

@@ -110,15 +110,19 @@ static void fixture_init(struct fixture *f)
     o.metrics = on_metric;
     o.metrics_arg = f;
     assert_ok(vh_env_new(&o, &f->env, &err), err);
-    (void)snprintf(f->front, sizeof(f->front), "%s/cri/made/vhive-cri.sock", f->t.dir);
+    (void)snprintf(f->front, sizeof(f->front), "%s/vhive-cri.sock", f->t.dir);
     (void)snprintf(f->back, sizeof(f->back), "%s/back.sock", f->t.dir);
 }
 
 static int start(struct fixture *f, vh__cri_options o, vh_error *err)
 {
+    int rc = vh__listen_unix(f->front, 0660, (gid_t)-1, &o.listen_fd, err);
+
+    if (rc)
+        return rc;
     o.env = f->env;
-    o.path = f->front;
-    o.containerd = f->back;
+    if (!o.containerd)
+        o.containerd = f->back;
     return vh__cri_new(&o, &f->cri, err);
 }
 
@@ -189,61 +193,18 @@ static void assert_served(const struct fixture *f)
     assert_int_equal(call(f, "Version", 7, message), VH_GRPC_OK);
 }
 
-static void the_socket_is_made_with_its_folder_and_removed(void **state)
+static void the_sockets_file_is_left_to_its_maker(void **state)
 {
     struct fixture f;
     struct stat st;
 
     (void)state;
     fixture_start(&f);
+    start_backend(&f);
+    assert_served(&f);
+    vh__cri_free(f.cri);
+    f.cri = NULL;
     assert_int_equal(stat(f.front, &st), 0);
-    assert_true(S_ISSOCK(st.st_mode));
-    assert_int_equal(st.st_mode & 0777, 0660);
-    vh__cri_free(f.cri);
-    f.cri = NULL;
-    assert_int_equal(stat(f.front, &st), -1);
-    fixture_stop(&f);
-}
-
-static void a_stale_socket_is_replaced_and_a_live_one_refused(void **state)
-{
-    vh__cri *second = NULL;
-    struct fixture f;
-    vh_error err = { 0 };
-    int fd;
-
-    (void)state;
-    fixture_init(&f);
-    assert_ok(vh__path_mkdirs(dirname(strcpy(err.msg, f.front)), 0755, &err), err);
-    assert_ok(vh__listen_unix(f.front, 0600, (gid_t)-1, &fd, &err), err);
-    close(fd); /* as a killed process leaves it */
-    assert_ok(start(&f, (vh__cri_options){ 0 }, &err), err);
-    start_backend(&f);
-    assert_served(&f);
-    assert_int_equal(vh__cri_new(&(vh__cri_options){ .env = f.env, .path = f.front }, &second, &err), -EADDRINUSE);
-    assert_non_null(strstr(err.msg, f.front));
-    assert_null(second);
-    assert_served(&f);
-    fixture_stop(&f);
-}
-
-static void an_inherited_socket_is_served_and_stays(void **state)
-{
-    struct fixture f;
-    struct stat st;
-    vh_error err = { 0 };
-    int fd;
-
-    (void)state;
-    fixture_init(&f);
-    (void)snprintf(f.front, sizeof(f.front), "%s/i.sock", f.t.dir);
-    assert_ok(vh__listen_unix(f.front, 0600, (gid_t)-1, &fd, &err), err);
-    assert_ok(start(&f, (vh__cri_options){ .listen_fd = fd }, &err), err);
-    start_backend(&f);
-    assert_served(&f);
-    vh__cri_free(f.cri);
-    f.cri = NULL;
-    assert_int_equal(stat(f.front, &st), 0); /* systemd's */
     fixture_stop(&f);
 }
 
@@ -256,8 +217,7 @@ static void a_path_too_long_for_a_socket_is_refused(void **state)
     (void)state;
     fixture_init(&f);
     memset(path + 5, 'x', sizeof(path) - 6);
-    assert_int_equal(vh__cri_new(&(vh__cri_options){ .env = f.env, .path = f.front, .containerd = path }, &f.cri, &err),
-                     VH_EINVALID);
+    assert_int_equal(start(&f, (vh__cri_options){ .containerd = path }, &err), VH_EINVALID);
     assert_null(f.cri);
     fixture_stop(&f);
 }
@@ -577,10 +537,11 @@ static void the_end_waits_for_calls_as_long_as_its_grace(void **state)
 static int make_and_free(void *arg)
 {
     struct fixture *f = arg;
-    vh__cri *cri = NULL;
-    int rc = vh__cri_new(&(vh__cri_options){ .env = f->env, .path = f->front, .containerd = f->back }, &cri, NULL);
+    int rc = start(f, (vh__cri_options){ 0 }, NULL);
 
-    vh__cri_free(cri);
+    vh__cri_free(f->cri);
+    f->cri = NULL;
+    (void)unlink(f->front);
     return rc;
 }
 
@@ -618,9 +579,7 @@ static void calls_of_every_kind_pass_between_strangers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_socket_is_made_with_its_folder_and_removed),
-        cmocka_unit_test(a_stale_socket_is_replaced_and_a_live_one_refused),
-        cmocka_unit_test(an_inherited_socket_is_served_and_stays),
+        cmocka_unit_test(the_sockets_file_is_left_to_its_maker),
         cmocka_unit_test(a_path_too_long_for_a_socket_is_refused),
         cmocka_unit_test(calls_are_counted_by_the_methods_that_the_runtime_knows),
         cmocka_unit_test(backends_that_do_not_speak_grpc_are_unavailable),
