@@ -14,7 +14,8 @@
  * |call->progress|.
  *
  * Errors of all calls, beside their own: VH_ENODAEMON, nobody listens at the socket; -EACCES; VH_EPROTOCOL, what
- * listens there is no vhived; -ECONNRESET, it went away; VH_ETIMEDOUT, VH_ECANCELED, VH_ELIMIT, -ENOMEM.
+ * listens there is no vhived; -ECONNRESET, it went away; VH_EINVALID, a text is no UTF-8; VH_ETIMEDOUT, VH_ECANCELED,
+ * VH_ELIMIT, -ENOMEM.
  *
  * Threads: a client may be used by all threads at once.
  */

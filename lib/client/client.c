@@ -65,12 +65,17 @@ static int take_error(const vh__client_call *c, vh__grpc_status status, vh_error
     return code;
 }
 
-/* A call that has ended takes no message, which is no error here: its end is what is read next, and says why. */
+/*
+ * A call that has ended takes no message, which is no error here: its end is what is read next, and says why. What a
+ * caller says is not altered, and it lies in lists of his that may not be written to: all must be UTF-8 to begin with.
+ */
 static int send(vh__client_call *c, ProtobufCMessage *message, bool last, vh_error *err)
 {
     vh_auto_buf vh__buf bytes = { 0 };
-    int rc = vh__proto_pack(message, &bytes, err);
+    int rc = vh__proto_check(message, err);
 
+    if (rc == 0)
+        rc = vh__proto_pack(message, &bytes, err);
     if (rc == 0)
         rc = vh__rpc_exchange_send(c->exchange, bytes.data, bytes.len, last, err);
     return rc == -EPIPE ? 0 : rc;

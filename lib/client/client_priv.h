@@ -24,8 +24,8 @@ typedef struct vh__client_call {
 vh__wait vh__client_bounds(const vh_call *call, uint32_t default_ms);
 
 /**
- * Connects and sends |request|, the |last| message of the call if so; it is not usable afterwards. The call is bounded
- * by |w|. On error there is none.
+ * Connects and sends |request|, the |last| message of the call if so. The call is bounded by |w|. On error there is none.
+ * VH_EINVALID: text in |request| is no UTF-8.
  */
 VH_MUST_CHECK int vh__client_open(vh_client *client, const char *method, ProtobufCMessage *request, bool last,
                                   const vh__wait *w, vh__client_call *c, vh_error *err);

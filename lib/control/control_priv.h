@@ -28,7 +28,7 @@ vh__control_run vh__control_create_snapshot, vh__control_list_snapshots, vh__con
 /** CLOCK_REALTIME of vh__control_new(). */
 int64_t vh__control_started_ns(const vh__control *control);
 
-/** Sends one message to the caller, which is not usable afterwards. */
+/** Sends one message to the caller. */
 VH_MUST_CHECK int vh__control_send(vh__control_call *call, ProtobufCMessage *message, vh_error *err);
 
 /**

@@ -59,21 +59,24 @@ static int each_text(ProtobufCMessage *message, text_fn look, void *arg, vh_erro
     return rc;
 }
 
-/* Texts that were made in place of others, to be freed. */
-struct replaced {
-    char **v;
+/* Texts that stand in for others while a message is written. */
+struct stand_ins {
+    struct {
+        char **at, *was;
+    } *v;
     size_t n;
 };
 
 static int make_utf8(char **text, void *arg, vh_error *err)
 {
-    struct replaced *made = arg;
+    struct stand_ins *made = arg;
     size_t n = strlen(*text), good = vh__proto_utf8(*text, n);
-    char **grown, *copy;
+    void *grown;
+    char *copy;
 
     if (good == n)
         return 0;
-    grown = realloc(made->v, (made->n + 1) * sizeof(*grown));
+    grown = realloc(made->v, (made->n + 1) * sizeof(*made->v));
     if (!grown)
         return vh_error_set(err, -ENOMEM, "message");
     made->v = grown;
@@ -82,13 +85,25 @@ static int make_utf8(char **text, void *arg, vh_error *err)
         return vh_error_set(err, -ENOMEM, "message");
     for (; good < n; good += 1 + vh__proto_utf8(copy + good + 1, n - good - 1))
         copy[good] = '?';
-    *text = made->v[made->n++] = copy;
+    made->v[made->n].at = text;
+    made->v[made->n++].was = *text;
+    *text = copy;
     return 0;
+}
+
+/* Texts and lists of them are borrowed: whoever owns them must find his own again. */
+static void put_back(struct stand_ins *made)
+{
+    for (size_t i = 0; i < made->n; i++) {
+        free(*made->v[i].at);
+        *made->v[i].at = made->v[i].was;
+    }
+    free(made->v);
 }
 
 int vh__proto_pack(ProtobufCMessage *message, vh__buf *out, vh_error *err)
 {
-    struct replaced made = { 0 };
+    struct stand_ins made = { 0 };
     int rc = each_text(message, make_utf8, &made, err);
     uint8_t *to;
 
@@ -98,9 +113,7 @@ int vh__proto_pack(ProtobufCMessage *message, vh__buf *out, vh_error *err)
             out->len += protobuf_c_message_pack(message, to);
         rc = vh__buf_check(out, "message", err);
     }
-    for (size_t i = 0; i < made.n; i++)
-        free(made.v[i]);
-    free(made.v);
+    put_back(&made);
     return rc;
 }
 
@@ -141,6 +154,11 @@ static int must_be_utf8(char **text, void *arg, vh_error *err)
                : vh_error_set(err, VH_EINVALID, "%s: a text in it is not UTF-8", type->name);
 }
 
+int vh__proto_check(ProtobufCMessage *message, vh_error *err)
+{
+    return each_text(message, must_be_utf8, (void *)message->descriptor, err);
+}
+
 int vh__proto_unpack(const ProtobufCMessageDescriptor *type, const void *bytes, size_t n, ProtobufCMessage **message,
                      vh_error *err)
 {
@@ -155,7 +173,7 @@ int vh__proto_unpack(const ProtobufCMessageDescriptor *type, const void *bytes, 
         return vh_error_set(err, -ENOMEM, "%s", type->name);
     if (!m)
         return vh_error_set(err, VH_EINVALID, "%s: the %zu bytes are no such message", type->name, n);
-    rc = each_text(m, must_be_utf8, (void *)type, err);
+    rc = vh__proto_check(m, err);
     if (rc) {
         vh__proto_free(m);
         return rc;

@@ -28,9 +28,11 @@
 
 /**
  * Appends |message| as bytes. Text in it that is no UTF-8 (a guest's last words) is written with '?' for the bytes that
- * are wrong; |message| itself is not usable afterwards. -ENOMEM.
+ * are wrong: the pointer to it is changed for that while, then |message| is as it was. -ENOMEM.
  */
 VH_MUST_CHECK int vh__proto_pack(ProtobufCMessage *message, vh__buf *out, vh_error *err);
+/** For what must arrive as it is, or not at all: VH_EINVALID when there is text that is no UTF-8 in |message|. */
+VH_MUST_CHECK int vh__proto_check(ProtobufCMessage *message, vh_error *err);
 /**
  * Reads a message of the type |type|; on success the caller owns |*message| (vh__proto_free()).
  * VH_EINVALID: not such a message, or text that is no UTF-8; VH_ELIMIT: takes more than VH_PROTO_MEMORY; -ENOMEM.

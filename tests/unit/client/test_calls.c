@@ -144,6 +144,25 @@ static void a_deployment_arrives_whole_and_tells_its_progress(void **state)
     stop(&a);
 }
 
+static void what_is_no_utf8_is_refused_and_not_altered(void **state)
+{
+    static const char *const env[] = { "A=\xff", NULL }, *const argv[] = { "rm", "caf\xe9", NULL };
+    vh_function_spec spec = { .size = sizeof(spec), .name = "hello", .image = "x/y", .env = env };
+    vh_exec_options o = { .size = sizeof(o), .argv = argv, .stdin_fd = -1, .stdout_fd = -1, .stderr_fd = -1 };
+    vh_client_exec *exec = NULL;
+    struct api a = { 0 };
+    vh_error err = { 0 };
+
+    (void)state;
+    start(&a);
+    assert_int_equal(vh_client_deploy(a.client, &spec, NULL, &err), VH_EINVALID);
+    assert_non_null(strstr(err.msg, "UTF-8"));
+    assert_int_equal(vh_client_exec_start(a.client, "hello", NULL, &o, NULL, &exec, &err), VH_EINVALID);
+    assert_non_null(strstr(err.msg, "UTF-8"));
+    assert_string_equal(a.functions.asked, "");
+    stop(&a);
+}
+
 static void a_relative_folder_is_the_caller_s(void **state)
 {
     vh_function_spec spec = { .size = sizeof(spec), .name = "hello", .image = "oci:some/folder:tag" };
@@ -710,6 +729,7 @@ int main(void)
         cmocka_unit_test(version_and_settings_are_the_daemon_s),
         cmocka_unit_test(without_a_daemon_that_is_told),
         cmocka_unit_test(a_deployment_arrives_whole_and_tells_its_progress),
+        cmocka_unit_test(what_is_no_utf8_is_refused_and_not_altered),
         cmocka_unit_test(a_relative_folder_is_the_caller_s),
         cmocka_unit_test(every_error_comes_back_with_its_code_and_text),
         cmocka_unit_test(listings_arrive_whole),

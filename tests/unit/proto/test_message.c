@@ -51,6 +51,25 @@ static void bytes_that_are_not_utf8_are_written_as_question_marks(void **state)
     vh__proto_free(back);
 }
 
+static void a_message_is_after_its_writing_what_it_was_before(void **state)
+{
+    char bad[] = "A=\xff", good[] = "B=1", *env[] = { bad, good, NULL };
+    VH_PB(FunctionSpec) spec = VHIVE__CONTROL__V1__FUNCTION_SPEC__INIT;
+    vh_auto_buf vh__buf bytes = { 0 };
+    vh_error err = { 0 };
+
+    (void)state;
+    spec.env = env;
+    spec.n_env = 2;
+    assert_int_equal(vh__proto_check(&spec.base, &err), VH_EINVALID);
+    assert_ok(vh__proto_pack(&spec.base, &bytes, &err), err);
+    assert_ptr_equal(env[0], bad); /* the list is the caller's */
+    assert_ptr_equal(env[1], good);
+    assert_string_equal(bad, "A=\xff");
+    bad[2] = 'x';
+    assert_ok(vh__proto_check(&spec.base, &err), err);
+}
+
 static void text_deep_inside_is_looked_at(void **state)
 {
     static const char bytes[] = "\x0a\x09\x0a\x07\x1a\x05" "A=\xff\xff" "b"; /* functions.spec.env */
@@ -201,6 +220,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_is_utf8_up_to_its_first_fault),
         cmocka_unit_test(bytes_that_are_not_utf8_are_written_as_question_marks),
+        cmocka_unit_test(a_message_is_after_its_writing_what_it_was_before),
         cmocka_unit_test(text_deep_inside_is_looked_at),
         cmocka_unit_test(a_message_takes_only_so_much_memory),
         cmocka_unit_test(every_error_has_a_status_and_comes_back_by_its_name),
