@@ -27,8 +27,10 @@ struct vh_client_exec {
     int input, output, errors; /* the caller's, -1: none */
     bool started, ended;
     vh_exec_result result;
-    size_t ahead; /* bytes of input that are under way */
-    int news;     /* eventfd: there is something below */
+    size_t ahead;              /* bytes of input that are under way */
+    ProtobufCMessage *message; /* one that has not been obeyed to its end; NULL: none */
+    size_t written;            /* bytes of its output that were handed on */
+    int news;                  /* eventfd: there is something below */
     pthread_mutex_t lock;
     bool resized;
     uint16_t rows, cols;
@@ -41,6 +43,7 @@ void vh_client_exec_free(vh_client_exec *exec)
     if (!exec)
         return;
     vh__client_close(&exec->call);
+    vh__proto_free(exec->message);
     vh__fd_close(&exec->news);
     pthread_mutex_destroy(&exec->lock);
     free(exec);
@@ -112,18 +115,18 @@ static int end_input(vh_client_exec *x, vh_error *err)
     return send_what(x, &m, VHIVE__CONTROL__V1__EXEC_INPUT__WHAT_STDIN_END, err);
 }
 
-/* Hands output on, as fast as its reader takes it. */
-static int write_out(int fd, const ProtobufCBinaryData *bytes, const vh__wait *w, vh_error *err)
+/* Hands output on, as fast as its reader takes it. A wait that ends meanwhile is gone on with by the next one. */
+static int write_out(vh_client_exec *x, int fd, const ProtobufCBinaryData *bytes, const vh__wait *w, vh_error *err)
 {
-    for (size_t at = 0; fd >= 0 && at < bytes->len;) {
+    while (fd >= 0 && x->written < bytes->len) {
         int rc = vh__wait_fd(w, fd, POLLOUT, "output of the process", err);
-        ssize_t n = rc ? 0 : write(fd, bytes->data + at, VH_MIN(bytes->len - at, PIECE));
+        ssize_t n = rc ? 0 : write(fd, bytes->data + x->written, VH_MIN(bytes->len - x->written, PIECE));
 
         if (rc)
             return rc;
         if (n < 0 && errno != EAGAIN && errno != EINTR)
             return vh_error_set(err, -errno, "output of the process");
-        at += n > 0 ? (size_t)n : 0;
+        x->written += n > 0 ? (size_t)n : 0;
     }
     return 0;
 }
@@ -143,9 +146,9 @@ static int obey(vh_client_exec *x, const VH_PB(ExecOutput) *m, const vh__wait *w
         x->started = true;
         return 0;
     case VHIVE__CONTROL__V1__EXEC_OUTPUT__WHAT_STDOUT:
-        return write_out(x->output, &m->stdout, w, err);
+        return write_out(x, x->output, &m->stdout, w, err);
     case VHIVE__CONTROL__V1__EXEC_OUTPUT__WHAT_STDERR:
-        return write_out(x->errors, &m->stderr, w, err);
+        return write_out(x, x->errors, &m->stderr, w, err);
     case VHIVE__CONTROL__V1__EXEC_OUTPUT__WHAT_STDIN_TAKEN:
         x->ahead -= VH_MIN(x->ahead, m->stdin_taken);
         return 0;
@@ -157,18 +160,21 @@ static int obey(vh_client_exec *x, const VH_PB(ExecOutput) *m, const vh__wait *w
     }
 }
 
-/* One message of the daemon. */
+/* One message of the daemon, or the rest of one. */
 static int take_message(vh_client_exec *x, const vh__wait *w, vh_error *err)
 {
-    ProtobufCMessage *m = NULL;
-    int rc = vh__client_next(&x->call, w, VH_PB_TYPE(exec_output), &m, err);
+    int rc = x->message ? 1 : vh__client_next(&x->call, w, VH_PB_TYPE(exec_output), &x->message, err);
 
     if (rc == 0)
         return vh_error_set(err, VH_EPROTOCOL, "Exec: vhived ends the call before the process");
     if (rc > 0)
-        rc = obey(x, (VH_PB(ExecOutput) *)m, w, err);
-    vh__proto_free(m);
-    return rc;
+        rc = obey(x, (VH_PB(ExecOutput) *)x->message, w, err);
+    if (rc)
+        return rc;
+    vh__proto_free(x->message);
+    x->message = NULL;
+    x->written = 0;
+    return 0;
 }
 
 int vh_client_exec_start(vh_client *client, const char *function, const char *vm, const vh_exec_options *opts,
@@ -264,7 +270,7 @@ static int pump_once(vh_client_exec *x, const vh__wait *w, vh_error *err)
 
     if (rc)
         return rc;
-    if (vh__rpc_exchange_ready(x->call.exchange))
+    if (x->message || vh__rpc_exchange_ready(x->call.exchange))
         return take_message(x, w, err);
     if (poll(fds, VH_ARRAY_LEN(fds), vh__wait_left_ms(w)) < 0 && errno != EINTR)
         return vh_error_set(err, -errno, "poll of a process");

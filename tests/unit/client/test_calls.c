@@ -2,6 +2,7 @@
 #include "testenv.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -546,6 +547,40 @@ static void a_process_gets_and_gives_more_than_any_window(void **state)
     stop(&a);
 }
 
+static void a_wait_that_ends_early_loses_no_output(void **state)
+{
+    vh_call soon = { .size = sizeof(soon), .timeout_ms = 200 };
+    vh_exec_result result = VH_EXEC_RESULT_INIT;
+    vh_client_exec *exec = NULL;
+    char bytes[60000] = "";
+    struct api a = { 0 };
+    pthread_t drainer;
+    vh_exec_options o;
+    vh_error err = { 0 };
+    struct ends e;
+    void *sum;
+
+    (void)state;
+    start(&a);
+    assert_int_equal(pipe(e.in) | pipe(e.out), 0);
+    assert_true(fcntl(e.out[1], F_SETPIPE_SZ, 4096) >= 0); /* so that it stands in the middle of a message */
+    memset(bytes, 1, sizeof(bytes));
+    assert_int_equal(write(e.in[1], bytes, sizeof(bytes)), sizeof(bytes));
+    close(e.in[1]);
+    o = cat_options(&e);
+    assert_ok(vh_client_exec_start(a.client, "hello", NULL, &o, NULL, &exec, &err), err);
+    assert_int_equal(vh_client_exec_wait(exec, &soon, &result, &err), VH_ETIMEDOUT); /* nobody reads */
+    assert_int_equal(pthread_create(&drainer, NULL, drain, &e), 0);
+    assert_ok(vh_client_exec_wait(exec, NULL, &result, &err), err);
+    vh_client_exec_free(exec);
+    close(e.out[1]);
+    assert_int_equal(pthread_join(drainer, &sum), 0);
+    assert_int_equal((unsigned long)sum, sizeof(bytes));
+    close(e.in[0]);
+    close(e.out[0]);
+    stop(&a);
+}
+
 static void *feed_until_it_ends(void *arg)
 {
     struct ends *e = arg;
@@ -743,6 +778,7 @@ int main(void)
         cmocka_unit_test(an_instance_is_paused_and_the_like_by_its_vm),
         cmocka_unit_test(stores_are_the_machine_s),
         cmocka_unit_test(a_process_gets_and_gives_more_than_any_window),
+        cmocka_unit_test(a_wait_that_ends_early_loses_no_output),
         cmocka_unit_test(a_process_may_end_before_its_input),
         cmocka_unit_test(sizes_and_signals_reach_a_process),
         cmocka_unit_test(a_process_whose_caller_goes_is_killed),
