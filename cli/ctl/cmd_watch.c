@@ -21,7 +21,7 @@ static int end_of_watch(int rc)
 struct printer {
     cli *c;
     int write_error;
-    int last; /* stream of the last piece in a table of vm's lines */
+    uint64_t sequence; /* of the last event */
 };
 
 static bool flush(struct printer *p)
@@ -87,6 +87,7 @@ static bool print_event(const vh_event *e, void *arg)
     struct printer *p = arg;
     char text[64];
 
+    p->sequence = e->sequence;
     if (p->c->format == CLI_JSON) {
         fputs("{\"time\": ", stdout);
         put_time(stdout, e->time_ns);
@@ -108,20 +109,24 @@ static bool print_event(const vh_event *e, void *arg)
     return flush(p);
 }
 
-/* Without --follow the kept events alone: nothing for so long means that they are through. */
+/* Without --follow the kept events alone: not one in so long means that they are through. */
 #define QUIET_MS 300
 
 static int events(cli *c, vh_client *client, void *arg, vh_error *err)
 {
     bool follow = cli_parser_value(&c->args, "follow") != NULL;
-    uint64_t since = cli_parser_uint(&c->args, "since", follow ? 0 : 1);
     const char *name = c->args.noperands ? c->args.operands[0] : NULL;
     struct printer *p = arg;
     vh_call call = cli_call(c);
+    uint64_t before;
     int rc;
 
+    p->sequence = cli_parser_uint(&c->args, "since", follow ? 0 : 1);
     call.timeout_ms = follow ? 0 : QUIET_MS;
-    rc = vh_client_events(client, name, since, &call, print_event, p, err);
+    do { /* that time is the whole call's: what comes slowly takes several */
+        before = p->sequence;
+        rc = vh_client_events(client, name, before, &call, print_event, p, err);
+    } while (!follow && rc == VH_ETIMEDOUT && p->sequence != before);
     if (rc == VH_ETIMEDOUT && !follow)
         rc = 0;
     return p->write_error ? vh_error_set(err, -p->write_error, "write events") : end_of_watch(rc);

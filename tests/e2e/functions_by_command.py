@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 # timeout: 300
 """Functions of a vhived by vhive-ctl, as people and scripts use it, and by a gRPC client in Python: real VMs, every verb."""
+import contextlib
 import hashlib
 import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
+import threading
 import time
 
 from vhive_daemon import Daemon
@@ -150,6 +153,38 @@ def stores():
     check(data("snapshot", "verify", id_) == [{"snapshot": id_, "ok": True}], "verify")
 
 
+def slow_relay(at, to):
+    """Passes on what is said between |at| and the socket |to|, but only a little of the answer at a time."""
+    server = socket.socket(socket.AF_UNIX)
+
+    def pass_on(source, sink, most, pause):
+        with contextlib.suppress(OSError):
+            while piece := source.recv(most):
+                sink.sendall(piece)
+                time.sleep(pause)
+            sink.shutdown(socket.SHUT_WR)
+
+    def serve():
+        while True:
+            near, far = server.accept()[0], socket.socket(socket.AF_UNIX)
+            far.connect(to)
+            threading.Thread(target=pass_on, args=(near, far, 65536, 0), daemon=True).start()
+            threading.Thread(target=pass_on, args=(far, near, 200, 0.05), daemon=True).start()
+
+    server.bind(at)
+    server.listen()
+    threading.Thread(target=serve, daemon=True).start()
+
+
+def events_may_come_slowly(daemon):
+    at = os.path.join(SCRATCH, "slow.sock")
+    slow_relay(at, daemon.control)
+    events = text("events", "hello", "-o", "json").splitlines()
+    check(len(events) >= 10, "too few to take their time: %s" % events)
+    slow = text("--socket", at, "events", "hello", "-o", "json").splitlines()
+    check(slow[:len(events)] == events, "%d of %d events came" % (len(slow), len(events)))
+
+
 def from_python(daemon):
     run = subprocess.run(["/usr/bin/python3", "-B", EXAMPLES / "control_client.py", "--socket", daemon.control,
                           image("hello")], capture_output=True, timeout=120)
@@ -167,6 +202,7 @@ with Daemon() as served:
     file()
     processes()
     stores()
+    events_may_come_slowly(served)
     from_python(served)
     text("rm", "hello", "py")
     check(data("ls") == [] and data("vm", "ls") == [], "rm leaves something")
