@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "auto.h"
@@ -86,6 +87,7 @@ static gid_t socket_group(const vhived *d)
 static int listen_unix(vhived_socket *s, const char *path, gid_t gid, vh_error *err)
 {
     vh_auto_free char *copy = strdup(path), *own = strdup(path);
+    struct stat st;
     int rc;
 
     if (!copy || !own)
@@ -93,8 +95,11 @@ static int listen_unix(vhived_socket *s, const char *path, gid_t gid, vh_error *
     rc = vh__path_mkdirs(dirname(copy), 0711, err);
     if (rc == 0)
         rc = vh__listen_unix(path, 0660, gid, &s->fd, err);
-    if (rc == 0)
+    if (rc == 0 && lstat(path, &st) == 0) { /* else somebody has removed it, and nothing is left to do in the end */
         s->path = vh_steal_ptr(own);
+        s->dev = st.st_dev;
+        s->ino = st.st_ino;
+    }
     return rc;
 }
 
@@ -145,10 +150,12 @@ void vhived_sockets_close(vhived *d)
 {
     for (int i = 0; i < VHIVED_SOCKETS; i++) {
         vhived_socket *s = &d->sockets[i];
+        struct stat st;
 
         vh__fd_close(&s->fd);
-        if (s->path)
-            (void)unlink(s->path); /* one that is gone already is what we want */
+        /* while instances ended nobody listened there: another daemon may have put its own in its place */
+        if (s->path && lstat(s->path, &st) == 0 && st.st_dev == s->dev && st.st_ino == s->ino)
+            (void)unlink(s->path); /* a stale one is replaced by the next daemon */
         free(s->path);
         s->path = NULL;
     }

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <vhive/fn.h>
 #include <vhive/host.h>
 
@@ -29,6 +30,8 @@ enum { VHIVED_CONTROL = 0, VHIVED_CRI, VHIVED_HTTP, VHIVED_SOCKETS };
 typedef struct vhived_socket {
     int fd;     /* -1: not configured, or with the server that serves it */
     char *path; /* of the file that we made and remove; NULL: none */
+    dev_t dev;  /* which file that is */
+    ino_t ino;
 } vhived_socket;
 
 /** systemd's side of a service (sd_notify(3)); everything off where it is not there. */

@@ -59,6 +59,14 @@ def a_killed_one_is_no_obstacle():
         check(d.get("/readyz")[0] == 200, "not ready after a kill")
 
 
+def it_leaves_alone_what_another_put_in_its_place():
+    with Daemon() as d, socket.socket(socket.AF_UNIX) as other:
+        os.unlink(d.control)
+        other.bind(d.control)
+    check(os.path.exists(d.control), "it removed a socket that is another's")
+    os.unlink(d.control)
+
+
 def a_bad_setting_is_told_with_its_place():
     path = os.path.join(SCRATCH, "bad.yaml")
     for text, want in (("daemon:\n  htp: none\n", path + ":2:3: "), ("cri:\n  max_message: lots\n", path + ":2:16: ")):
@@ -145,6 +153,7 @@ it_is_ready_when_it_says_so()
 sockets_are_for_a_group()
 a_second_one_is_refused()
 a_killed_one_is_no_obstacle()
+it_leaves_alone_what_another_put_in_its_place()
 a_bad_setting_is_told_with_its_place()
 systemd_may_hold_the_sockets()
 the_watchdog_is_fed()
