@@ -84,6 +84,22 @@ static void child_limit_caps(uint64_t keep, int report)
             child_fail(report, "drop capabilities");
 }
 
+/*
+ * A daemon may be one that is to be spared when memory runs out; its children, VMs above all, are what is to be taken
+ * then. Raising the score needs no privilege. Without /proc it stays as it is.
+ */
+static void child_unspare(void)
+{
+    int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+    char sign = '0';
+
+    if (fd < 0)
+        return;
+    if (read(fd, &sign, 1) == 1 && sign == '-')
+        vh_ignore(write(fd, "0", 1) < 0); /* as above */
+    (void)close(fd);                      /* of no consequence */
+}
+
 static _Noreturn void child_main(const vh__spawn_options *o, int report)
 {
     sigset_t none;
@@ -100,6 +116,7 @@ static _Noreturn void child_main(const vh__spawn_options *o, int report)
         if (setrlimit(RLIMIT_NOFILE, &r) < 0)
             child_fail(report, "limit descriptors");
     }
+    child_unspare();
     if (o->limit_caps)
         child_limit_caps(o->keep_caps, report);
     for (int s = 1; s < NSIG; s++)

@@ -41,7 +41,8 @@ typedef struct vh__process {
 /**
  * Starts a child. On success |*p| is the caller's, to be ended by vh__process_kill() or vh__process_wait().
  * A child that could not be set up or executed is reported here with the failing step and its cause, and leaves
- * nothing behind. Thread-safe: the child calls only async-signal-safe functions before exec.
+ * nothing behind. A negative oom_score_adj is not inherited: it becomes 0. Thread-safe: the child calls only
+ * async-signal-safe functions before exec.
  */
 VH_MUST_CHECK int vh__spawn(const vh__spawn_options *o, vh__process *p, vh_error *err);
 

@@ -132,6 +132,27 @@ static void limited_capabilities_stay_limited(void **state)
     assert_int_equal(status, 0);
 }
 
+static void write_score(const char *text)
+{
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    if (write(fd, text, strlen(text)) < 0)
+        testenv_skip("CAP_SYS_RESOURCE", "only a process that has it can be spared");
+    close(fd);
+}
+
+static void who_is_spared_has_children_that_are_not(void **state)
+{
+    (void)state;
+    write_score("7");
+    assert_int_equal(run("grep -qx 7 /proc/self/oom_score_adj", NULL, 0), 0);
+    write_score("0");
+    write_score("-500");
+    assert_int_equal(run("grep -qx 0 /proc/self/oom_score_adj", NULL, 0), 0);
+    write_score("0");
+}
+
 static void a_failing_program_is_told_by_its_last_line(void **state)
 {
     vh__wait w = vh__wait_from(NULL, 10000);
@@ -161,6 +182,7 @@ int main(void)
         cmocka_unit_test(a_deadline_leaves_the_child_and_kill_ends_it),
         cmocka_unit_test(the_death_of_a_namespaces_init_takes_its_children),
         cmocka_unit_test(limited_capabilities_stay_limited),
+        cmocka_unit_test(who_is_spared_has_children_that_are_not),
         cmocka_unit_test(a_failing_program_is_told_by_its_last_line),
     };
 
