@@ -18,7 +18,7 @@ static const vh_config_key keys[] = {
     { "engine", VH_CONFIG_ENUM, "auto", 0, 0, "auto|boot|file|uffd|reap", "how instances come up" },
     { "min", VH_CONFIG_UINT, "0", 0, 10000, NULL, "instances that are always up" },
     { "max", VH_CONFIG_UINT, "8", 1, 10000, NULL, "instances at most" },
-    { "concurrency", VH_CONFIG_UINT, "100", 1, 1000000, NULL, "connections that an instance has at once" },
+    { "concurrency", VH_CONFIG_UINT, "100", 1, 100000, NULL, "connections that an instance has at once" },
     { "keep_alive", VH_CONFIG_DURATION, "30s", 1, 24 * 3600 * 1000, NULL, "how long an instance without any stays" },
     { "retire", VH_CONFIG_UINT, "0", 0, UINT32_MAX, NULL, "connections after which an instance ends; 0: never" },
 };
