@@ -58,6 +58,19 @@ static size_t count_pairs(const yaml_node_t *mapping)
     return (size_t)(mapping->data.mapping.pairs.top - mapping->data.mapping.pairs.start);
 }
 
+static int check_unique(struct reader *r, const yaml_node_t *mapping, size_t at)
+{
+    const yaml_node_pair_t *pairs = mapping->data.mapping.pairs.start;
+    const yaml_node_t *key = node_at(r, pairs[at].key);
+
+    if (!text_of(key))
+        return refuse(r, &key->start_mark, "a key must be a plain word");
+    for (size_t i = 0; i < at; i++)
+        if (strcmp(text_of(node_at(r, pairs[i].key)), text_of(key)) == 0)
+            return refuse(r, &key->start_mark, "this key is there already; remove one of the two");
+    return 0;
+}
+
 static int read_env(struct reader *r, struct entry *e, const yaml_node_t *node)
 {
     size_t n = node->type == YAML_MAPPING_NODE ? count_pairs(node) : 0;
@@ -72,8 +85,11 @@ static int read_env(struct reader *r, struct entry *e, const yaml_node_t *node)
     for (; e->nenv < n; e->nenv++) {
         const yaml_node_pair_t *pair = &node->data.mapping.pairs.start[e->nenv];
         const yaml_node_t *key = node_at(r, pair->key), *value = node_at(r, pair->value);
+        int rc = check_unique(r, node, e->nenv);
 
-        if (!text_of(key) || !*text_of(key) || strchr(text_of(key), '='))
+        if (rc)
+            return rc;
+        if (!*text_of(key) || strchr(text_of(key), '='))
             return refuse(r, &key->start_mark, "the name of a variable must be a plain word without '='");
         if (!text_of(value))
             return refuse(r, &value->start_mark, "the value of a variable must be a text");
@@ -97,19 +113,6 @@ static int read_value(struct reader *r, struct entry *e, const yaml_node_t *key,
     if (rc == 0)
         return 0;
     return refuse(r, strncmp(why.msg, "unknown", 7) == 0 ? &key->start_mark : &value->start_mark, why.msg);
-}
-
-static int check_unique(struct reader *r, const yaml_node_t *mapping, size_t at)
-{
-    const yaml_node_pair_t *pairs = mapping->data.mapping.pairs.start;
-    const yaml_node_t *key = node_at(r, pairs[at].key);
-
-    if (!text_of(key))
-        return refuse(r, &key->start_mark, "a key must be a plain word");
-    for (size_t i = 0; i < at; i++)
-        if (strcmp(text_of(node_at(r, pairs[i].key)), text_of(key)) == 0)
-            return refuse(r, &key->start_mark, "this key is there already; remove one of the two");
-    return 0;
 }
 
 /* What is left to say of a function once its keys were read. */

@@ -98,6 +98,8 @@ static void a_fault_is_told_with_its_place(void **state)
         { "- name: x\n  image: [y]\n", ":2:10: ", "one text" },
         { "- name: x\n  image: y\n  env: [A=1]\n", ":3:8: ", "NAME: value" },
         { "- name: x\n  image: y\n  env:\n    A=B: c\n", ":4:5: ", "without '='" },
+        { "- name: x\n  image: y\n  env:\n    A: b\n    A: c\n", ":5:5: ", "there already" },
+        { "- name: x\n  image: y\n  env:\n    ? [A]\n    : c\n", ":4:7: ", "plain word" },
         { "- name: x\n  image: y\n  env:\n    A: [c]\n", ":4:8: ", "must be a text" },
         { "- x\n", ":1:3: ", "'key: value'" },
         { "- name: x\n  image: y\n---\n- name: z\n", ":3:1: ", "second document" },
