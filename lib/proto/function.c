@@ -6,8 +6,9 @@
 
 #include "auto.h"
 
-/** Most variables of one function. */
-#define ENV_MAX 1024
+/** Most variables of one function, and most bytes of them; no VM takes more, and listings have to hold them. */
+#define ENV_MAX       1024
+#define ENV_BYTES_MAX 65536
 
 int vh__proto_copy(const char *what, const char *text, char *to, size_t room, vh_error *err)
 {
@@ -58,6 +59,21 @@ static int bounded(const char *what, const char *value, size_t room, vh_error *e
     return strlen(value) < room ? 0 : vh_error_set(err, VH_EINVALID, "%s: longer than %zu bytes", what, room - 1);
 }
 
+static int check_env(const VH_PB(FunctionSpec) *m, vh_error *err)
+{
+    size_t bytes = 0;
+
+    if (m->n_env > ENV_MAX)
+        return vh_error_set(err, VH_EINVALID, "env: %zu variables; at most %d", m->n_env, ENV_MAX);
+    for (size_t i = 0; i < m->n_env; i++) {
+        if (!strchr(m->env[i], '=') || m->env[i][0] == '=')
+            return vh_error_set(err, VH_EINVALID, "env: '%.64s' is not NAME=VALUE", m->env[i]);
+        bytes += strlen(m->env[i]);
+    }
+    return bytes <= ENV_BYTES_MAX ? 0
+                                  : vh_error_set(err, VH_EINVALID, "env: %zu bytes; at most %d", bytes, ENV_BYTES_MAX);
+}
+
 static int check_texts(const VH_PB(FunctionSpec) *m, vh_error *err)
 {
     int rc = bounded("name", m->name, VH_FUNCTION_NAME, err);
@@ -68,12 +84,7 @@ static int check_texts(const VH_PB(FunctionSpec) *m, vh_error *err)
         rc = bounded("address", m->address, VH_FUNCTION_ADDRESS, err);
     if (rc == 0 && m->port > UINT16_MAX)
         rc = vh_error_set(err, VH_EINVALID, "port %u: ports are 1 to 65535", m->port);
-    if (rc == 0 && m->n_env > ENV_MAX)
-        rc = vh_error_set(err, VH_EINVALID, "env: %zu variables; at most %d", m->n_env, ENV_MAX);
-    for (size_t i = 0; rc == 0 && i < m->n_env; i++)
-        if (!strchr(m->env[i], '=') || m->env[i][0] == '=')
-            rc = vh_error_set(err, VH_EINVALID, "env: '%.64s' is not NAME=VALUE", m->env[i]);
-    return rc;
+    return rc ? rc : check_env(m, err);
 }
 
 /* protobuf-c counts, our lists end with a NULL. */

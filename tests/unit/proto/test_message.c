@@ -142,8 +142,9 @@ static VH_PB(FunctionSpec) good_spec(void)
 
 static void a_spec_is_looked_at_member_by_member(void **state)
 {
-    char long_text[2000], *no_value[] = { (char *)"NAME" }, *no_name[] = { (char *)"=x" };
-    VH_PB(FunctionSpec) bad[7];
+    char long_text[2000], large[66000] = "A=", *no_value[] = { (char *)"NAME" }, *no_name[] = { (char *)"=x" },
+         *much[] = { large };
+    VH_PB(FunctionSpec) bad[8];
     vh_function_spec spec;
     const char **env = NULL;
     vh_error err = { 0 };
@@ -164,7 +165,9 @@ static void a_spec_is_looked_at_member_by_member(void **state)
     bad[4].engine = (char *)"warp";
     bad[5].env = no_value;
     bad[6].env = no_name;
-    bad[5].n_env = bad[6].n_env = 1;
+    bad[7].env = much;
+    memset(large + 2, 'a', sizeof(large) - 3);
+    bad[5].n_env = bad[6].n_env = bad[7].n_env = 1;
     for (size_t i = 0; i < VH_ARRAY_LEN(bad); i++)
         assert_int_equal(vh__proto_to_spec(&bad[i], &spec, &env, &err), VH_EINVALID);
     assert_int_equal(vh__proto_to_spec(NULL, &spec, &env, &err), VH_EINVALID);
