@@ -177,6 +177,7 @@ int vh_client_vm_snapshot(vh_client *client, const char *vm, const vh_call *call
 static int take_timing(const VH_PB(InvokeReply) *reply, int64_t begin_ns, vh_invoke_timing *timing, vh_error *err)
 {
     vh_invoke_timing t = { .size = timing->size, .cold = reply->cold };
+    int rc = vh__proto_copy("vm", reply->vm, t.vm, sizeof(t.vm), err);
 
     t.phases.begin_ns = begin_ns;
     for (size_t i = 0; i < VH_MIN(reply->n_phases, VH_PHASES_MAX); i++) {
@@ -186,8 +187,9 @@ static int take_timing(const VH_PB(InvokeReply) *reply, int64_t begin_ns, vh_inv
         vh_phases_add(&t.phases, p->id, start_ns, start_ns + p->us * 1000, p->critical);
     }
     t.phases.end_ns = begin_ns + reply->total_us * 1000;
-    memcpy(timing, &t, VH_MIN(timing->size, sizeof(t)));
-    return vh__proto_copy("vm", reply->vm, timing->vm, sizeof(timing->vm), err);
+    if (rc == 0)
+        memcpy(timing, &t, VH_MIN(timing->size, sizeof(t)));
+    return rc;
 }
 
 static int take_answer(const VH_PB(InvokeReply) *reply, vh_invoke_response *out, vh_error *err)
@@ -218,6 +220,9 @@ int vh_client_invoke(vh_client *client, const char *name, const char *spec, cons
     ProtobufCMessage *answer = NULL;
     int rc, taken;
 
+    if (response->size < sizeof(*response))
+        return vh_error_set(err, VH_EINVALID, "vh_invoke_response: size %zu, want %zu", response->size,
+                            sizeof(*response));
     request.function = (char *)name;
     request.spec = (char *)(spec ? spec : "");
     request.data.data = (uint8_t *)data;
@@ -229,7 +234,9 @@ int vh_client_invoke(vh_client *client, const char *name, const char *spec, cons
     taken = timing ? take_timing((VH_PB(InvokeReply) *)answer, r.begin_ns, timing, err) : 0;
     rc = taken ? bad_entry(taken, err) : take_answer((VH_PB(InvokeReply) *)answer, &r, err);
     vh__proto_free(answer);
-    if (rc == 0 || rc == VH_EREMOTE)
+    if (rc == 0 || rc == VH_EREMOTE) {
+        vh_invoke_response_fini(response); /* of a call before */
         *response = r;
+    }
     return rc;
 }

@@ -277,7 +277,11 @@ static void an_answer_brings_body_and_timing(void **state)
     assert_int_equal(timing.phases.v[1].ns, 500000);
     assert_false(timing.phases.v[1].critical);
     assert_int_equal(timing.phases.end_ns - timing.phases.begin_ns, 3000000);
+    assert_ok(vh_client_invoke(a.client, "hello", "http:/x", NULL, 0, NULL, &r, NULL, &err), err); /* frees the body */
+    assert_string_equal(r.body, "hello");
     vh_invoke_response_fini(&r);
+    r.size = 0;
+    assert_int_equal(vh_client_invoke(a.client, "hello", "http:/x", NULL, 0, NULL, &r, NULL, &err), VH_EINVALID);
     stop(&a);
 }
 
