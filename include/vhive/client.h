@@ -172,7 +172,7 @@ typedef int (*vh_function_spec_fn)(const vh_function_spec *spec, void *arg, vh_e
  * (docs/vhive-ctl.md has an example), and hands them to |each| in their order, once all of it was found
  * to be valid. Relative folders in `image` are taken from the file's own. Asks no daemon.
  * VH_EINVALID with FILE:LINE:COLUMN for bad YAML, an unknown key, a bad value, a key or a name that is there twice;
- * VH_ELIMIT: larger than 1 MiB, more than 1024 functions; -errno; what |each| returned.
+ * VH_ENOTFOUND: no such file; VH_ELIMIT: larger than 1 MiB, more than 1024 functions; -errno; what |each| returned.
  */
 VH_API VH_MUST_CHECK int vh_client_read_functions(const char *path, vh_function_spec_fn each, void *arg, vh_error *err);
 

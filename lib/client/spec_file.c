@@ -217,12 +217,18 @@ static void reader_fini(struct reader *r)
     yaml_document_delete(&r->document); /* also one that was never made */
 }
 
+static int cannot_open(const char *path, vh_error *err)
+{
+    return errno == ENOENT ? vh_error_set(err, VH_ENOTFOUND, "%s: no such file", path)
+                           : vh_error_set(err, -errno, "%s", path);
+}
+
 int vh_client_read_functions(const char *path, vh_function_spec_fn each, void *arg, vh_error *err)
 {
     struct reader r = { .path = path, .err = err };
     vh_auto_buf vh__buf text = { 0 };
     vh_auto_free char *absolute = realpath(path, NULL);
-    int rc = absolute ? vh__file_read(path, FILE_MAX, &text, err) : vh_error_set(err, -errno, "%s", path);
+    int rc = absolute ? vh__file_read(path, FILE_MAX, &text, err) : cannot_open(path, err);
 
     if (rc)
         return rc;

@@ -134,7 +134,7 @@ static void what_takes_the_functions_can_end_it(void **state)
     assert_int_equal(read_text(&t, "- {name: one, image: x}\n- {name: two, image: x}\n- {name: three, image: x}\n",
                                refuse_two, &seen, &err), VH_ELIMIT);
     assert_int_equal(seen.n, 2);
-    assert_int_equal(vh_client_read_functions("/nowhere/f.yaml", note, &seen, &err), -2);
+    assert_int_equal(vh_client_read_functions("/nowhere/f.yaml", note, &seen, &err), VH_ENOTFOUND);
     testenv_fini(&t);
 }
 
