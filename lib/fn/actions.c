@@ -187,7 +187,7 @@ static void save(struct job *job)
     vh_error err = { 0 };
     int rc = f->ops->save(b->vm, false, NULL, id, &err);
 
-    pthread_mutex_lock(&f->mutex);
+    vh__functions_lock_after_op(b);
     if (rc == 0 && b->record == fn->record)
         snprintf(fn->snapshot, sizeof(fn->snapshot), "%.*s", VH_SNAPSHOT_ID - 1, id);
     if (rc)
@@ -207,7 +207,7 @@ static void tend(struct job *job)
 
     if (f->ops->tend(b->vm, NULL, &err))
         vh__log(f->o.env, VH_LOG_WARN, "fn", b->info.vm, "function %s: working set: %s", b->record->spec.name, err.msg);
-    pthread_mutex_lock(&f->mutex);
+    vh__functions_lock_after_op(b);
     vh__plan_op_end(&f->plan, b->inst, vh__functions_now());
     vh__functions_op_over(f);
     pthread_mutex_unlock(&f->mutex);
@@ -362,6 +362,19 @@ void vh__functions_op_over(vh_functions *f)
     vh__functions_act(f);
     vh__bells_ring(f->bells);
     vh__watch_wake(f);
+}
+
+void vh__functions_lock_after_op(struct body *b)
+{
+    vh_functions *f = b->fn->f;
+    vh_vm_exit exit = { 0 };
+    bool ended = f->ops->ended(b->vm, &exit);
+
+    pthread_mutex_lock(&f->mutex);
+    if (!ended || b->inst->dead)
+        return;
+    vh__watch_lost(b, &exit);
+    vh__functions_act(f);
 }
 
 void vh__functions_kill_all(vh_functions *f)

@@ -95,7 +95,7 @@ static int set_paused(vh_functions *f, const char *vm, bool paused, const vh_cal
         return rc;
     if (h.body->inst->paused != paused)
         rc = operation(h.body->vm, call, err);
-    pthread_mutex_lock(&f->mutex);
+    vh__functions_lock_after_op(h.body);
     if (rc == 0 && h.body->inst->paused != paused) {
         vh__functions_tell(f, paused ? "instance.paused" : "instance.resumed", h.body->record->spec.name,
                            h.body->info.vm, "%s", "");
@@ -148,7 +148,7 @@ int vh_functions_vm_snapshot(vh_functions *f, const char *vm, const vh_call *cal
     rc = f->ops->save(h.body->vm, true, call, saved, err);
     if (rc == 0)
         snprintf(id, VH_SNAPSHOT_ID, "%.*s", VH_SNAPSHOT_ID - 1, saved);
-    pthread_mutex_lock(&f->mutex);
+    vh__functions_lock_after_op(h.body);
     if (rc == 0 && h.body->record == h.body->fn->record)
         snprintf(h.body->fn->snapshot, VH_SNAPSHOT_ID, "%.*s", VH_SNAPSHOT_ID - 1, saved);
     vh__plan_saved(&f->plan, h.body->inst, rc == 0, vh__functions_now());

@@ -92,6 +92,11 @@ int64_t vh__functions_now(void);
 void vh__functions_act(vh_functions *f);
 /** The same after an operation on a VM ended, for which others may be waiting. */
 void vh__functions_op_over(vh_functions *f);
+/**
+ * Takes the lock after an operation on the VM of |b|, for what is told then. Its client took whatever the VM had to say
+ * meanwhile: if it has ended, that is told here, since the watcher would wait for it in vain.
+ */
+void vh__functions_lock_after_op(struct body *b);
 /** Cancels all starts and kills all VMs. */
 void vh__functions_kill_all(vh_functions *f);
 
@@ -101,6 +106,8 @@ VH_MUST_CHECK int vh__watch_start(vh_functions *f, vh_error *err);
 void vh__watch_stop(vh_functions *f);
 /** Has it look at the instances and the time anew. */
 void vh__watch_wake(vh_functions *f);
+/** The VM of |b| ended by itself. */
+void vh__watch_lost(struct body *b, const vh_vm_exit *exit);
 
 /* calls.c */
 struct call {

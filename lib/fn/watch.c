@@ -84,6 +84,16 @@ static struct plan_instance *find(const vh_functions *f, uint64_t serial)
     return NULL;
 }
 
+void vh__watch_lost(struct body *b, const vh_vm_exit *exit)
+{
+    vh_functions *f = b->fn->f;
+
+    vh__log(f->o.env, VH_LOG_WARN, "fn", b->info.vm, "function %s: an instance ended by itself: %s",
+            b->record->spec.name, exit->reason);
+    vh__functions_tell(f, "instance.died", b->record->spec.name, b->info.vm, "%s", exit->reason);
+    vh__plan_lost(&f->plan, b->inst, false, vh__functions_now());
+}
+
 /* It may have gone, or got something to do, while nobody held the lock. */
 static void look_at(vh_functions *f, uint64_t serial)
 {
@@ -91,12 +101,8 @@ static void look_at(vh_functions *f, uint64_t serial)
     struct body *b = i ? i->body : NULL;
     vh_vm_exit exit = { 0 };
 
-    if (!b || !f->ops->ended(b->vm, &exit))
-        return;
-    vh__log(f->o.env, VH_LOG_WARN, "fn", b->info.vm, "function %s: an instance ended by itself: %s",
-            b->record->spec.name, exit.reason);
-    vh__functions_tell(f, "instance.died", b->record->spec.name, b->info.vm, "%s", exit.reason);
-    vh__plan_lost(&f->plan, i, false, vh__functions_now());
+    if (b && f->ops->ended(b->vm, &exit))
+        vh__watch_lost(b, &exit);
 }
 
 static int timeout_ms(int64_t until)

@@ -27,6 +27,7 @@
 struct fakes {
     atomic_uint runs, alive, most_alive, saves, tends; /* counted */
     atomic_bool fail, hang;                            /* of runs to come */
+    atomic_bool die_saved;                             /* the next one dies while it is saved */
     atomic_uint start_ms;
     atomic_bool boot;    /* they come up by booting */
     uint16_t port;       /* of the server */
@@ -40,6 +41,7 @@ struct fake {
     struct fakes *all;
     char id[24];
     int died; /* eventfd */
+    bool gone; /* it died, and an operation has heard of it: |died| tells nothing */
     bool booted;
     vh_output_fn output;
     void *output_arg;
@@ -96,7 +98,9 @@ static int fake_save(vh_vm *vm, bool again, const vh_call *call, char *id, vh_er
 {
     (void)again;
     (void)call;
-    (void)err;
+    fake_of(vm)->gone = atomic_exchange(&fake_of(vm)->all->die_saved, false);
+    if (fake_of(vm)->gone)
+        return vh_error_set(err, VH_EVMM, "the fake VM died");
     strcpy(id, "0123456789abcdef0123");
     fake_of(vm)->all->saves++;
     return 0;
@@ -127,7 +131,7 @@ static bool fake_ended(vh_vm *vm, vh_vm_exit *exit)
 {
     uint64_t n;
 
-    if (read(fake_of(vm)->died, &n, sizeof(n)) < 0)
+    if (!fake_of(vm)->gone && read(fake_of(vm)->died, &n, sizeof(n)) < 0)
         return false;
     strcpy(exit->reason, "the fake VM died");
     return true;

@@ -357,6 +357,21 @@ static void a_vm_that_dies_is_replaced(void **state)
     fini(&b);
 }
 
+static void a_vm_that_dies_while_it_is_saved_is_replaced(void **state)
+{
+    vh_function_spec s = spec_of("hello");
+    struct bed b;
+
+    (void)state;
+    init(&b);
+    s.min = 1;
+    store(&b, &s);
+    b.fakes.boot = b.fakes.die_saved = true;
+    serve(&b);
+    until(&b, "hello", info.started == 2 && info.ready == 1 && b.fakes.saves == 1);
+    fini(&b);
+}
+
 static void budgets_hold_while_functions_take_turns(void **state)
 {
     static const char *const names[] = { "f0", "f1", "f2", "f3", "f4", "f5" };
@@ -646,6 +661,7 @@ int main(void)
         cmocka_unit_test(a_full_queue_is_told_with_its_setting),
         cmocka_unit_test(a_call_that_waits_can_be_given_up),
         cmocka_unit_test(a_vm_that_dies_is_replaced),
+        cmocka_unit_test(a_vm_that_dies_while_it_is_saved_is_replaced),
         cmocka_unit_test(budgets_hold_while_functions_take_turns),
         cmocka_unit_test(functions_and_addresses_are_there_again),
         cmocka_unit_test(a_second_process_is_refused),
