@@ -193,15 +193,32 @@ static bool all_gone(void *arg)
     return f->functions == NULL;
 }
 
+/*
+ * One after the other: what one leaves to the next in turn is started by the plan, and that is carried out before the
+ * next is removed.
+ */
+static void remove_all(vh_functions *f)
+{
+    struct function *fn = f->functions;
+
+    while (fn) {
+        if (fn->plan.removed) {
+            fn = fn->next;
+            continue;
+        }
+        vh__plan_remove(&f->plan, &fn->plan, vh__functions_now());
+        vh__functions_act(f);
+        fn = f->functions; /* it may be gone */
+    }
+}
+
 /* Calls get the stop time; then instances are ended under them; then VMs are killed. */
 static void end_all(vh_functions *f)
 {
     vh__wait grace = vh__wait_from(NULL, or_else(f->o.stop_ms, 1));
     vh__wait rest;
 
-    for (struct function *fn = f->functions; fn; fn = fn->next)
-        vh__plan_remove(&f->plan, &fn->plan, vh__functions_now());
-    vh__functions_act(f);
+    remove_all(f);
     if (vh__functions_wait(f, &grace, all_gone, f, "ending functions", NULL) == 0)
         return;
     for (struct function *fn = f->functions; fn; fn = fn->next)

@@ -624,29 +624,70 @@ static void connections_wait_for_an_instance_and_are_relayed(void **state)
     fini(&b);
 }
 
+/* A connection to the function |name|, which is not used. */
+static int hold(struct bed *b, const char *name)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    char address[VH_FUNCTION_ADDRESS];
+    vh_error err = { 0 };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_ok(vh_functions_list(b->f, name, take_address, address, &err), err);
+    at.sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1));
+    assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    return fd;
+}
+
 /* Whoever has a connection to it would wait for ever: what is dead says no farewell. */
 static void a_vm_that_dies_takes_its_connections_with_it(void **state)
 {
-    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
     vh_function_spec s = spec_of("hello");
-    char address[VH_FUNCTION_ADDRESS], byte;
-    vh_error err = { 0 };
     struct bed b;
+    char byte;
     int fd;
 
     (void)state;
     init(&b);
     store(&b, &s);
     serve(&b);
-    assert_ok(vh_functions_list(b.f, "hello", take_address, address, &err), err);
-    at.sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1));
-    fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    fd = hold(&b, "hello");
     until(&b, "hello", info.active == 1);
     fake_kill((vh_vm *)(void *)b.fakes.last);
     assert_true(read(fd, &byte, 1) <= 0);
     close(fd);
     until(&b, "hello", info.instances == 0 && info.active == 0);
+    fini(&b);
+}
+
+/* The one whose turn it is keeps the place of the other until it is removed itself. */
+static void all_end_while_some_wait_for_their_turn(void **state)
+{
+    vh_function_spec busy = spec_of("a-busy"), large = spec_of("b-large"), small = spec_of("c-small");
+    struct caller c[2];
+    vh_error err = { 0 };
+    struct bed b;
+    int fd;
+
+    (void)state;
+    init(&b);
+    large.memory_mib = 1024;
+    small.retire = 1;
+    store(&b, &busy);
+    store(&b, &large);
+    store(&b, &small);
+    serve(&b);
+    assert_ok(call(&b, "c-small", &err), err); /* it has had its turn */
+    until(&b, "c-small", info.instances == 0);
+    fd = hold(&b, "a-busy");
+    until(&b, "a-busy", info.active == 1);
+    begin(&b, &c[0], 1, "b-large", 1);
+    until(&b, "b-large", info.waiting == 1);
+    begin(&b, &c[1], 1, "c-small", 1);
+    until(&b, "c-small", info.waiting == 1);
+    vh__functions_free(vh_steal_ptr(b.f));
+    assert_int_equal(end(c, 2), 2);
+    assert_int_equal(c[1].rc, VH_ENOTFOUND);
+    close(fd);
     fini(&b);
 }
 
@@ -672,6 +713,7 @@ int main(void)
         cmocka_unit_test(output_is_kept_and_tailed),
         cmocka_unit_test(connections_wait_for_an_instance_and_are_relayed),
         cmocka_unit_test(a_vm_that_dies_takes_its_connections_with_it),
+        cmocka_unit_test(all_end_while_some_wait_for_their_turn),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
