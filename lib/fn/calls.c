@@ -65,8 +65,13 @@ int vh__call_begin(vh_functions *f, const char *name, bool beside, const vh__wai
     call->want.refused = refused;
     pthread_mutex_lock(&f->mutex);
     fn = vh__function_find(f, name, err);
-    if (fn)
+    if (fn) {
+        f->callers++;
         rc = wait_for_instance(call, fn, w, err);
+        f->callers--;
+    }
+    if (!f->functions)
+        vh__bells_ring(f->bells); /* that of the end, which waits for us */
     pthread_mutex_unlock(&f->mutex);
     return rc;
 }

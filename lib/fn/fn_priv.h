@@ -64,6 +64,7 @@ struct vh_functions {
     struct vh__activator *activator;
     struct events events;
     struct bell *bells; /* of those who wait for any change */
+    uint32_t callers;   /* in vh__call_begin(): they need the lock once more after a refusal */
     struct pool starters, enders;
     uint64_t serial;
     pthread_t watcher;

@@ -190,7 +190,7 @@ static bool all_gone(void *arg)
 {
     const vh_functions *f = arg;
 
-    return f->functions == NULL;
+    return !f->functions && !f->callers;
 }
 
 /*
