@@ -99,7 +99,7 @@ static void came_up(struct body *b, vh_vm *vm)
     f->ops->facts(vm, &b->info, &b->phases);
     b->info.start_us = (uint64_t)(vh__functions_now() - b->inst->start_ns) / 1000;
     vh__log_name(&fn->log, b->serial, b->info.vm);
-    if (b->record == fn->record)
+    if (b->inst->revision == fn->plan.revision)
         strcpy(fn->snapshot, b->info.snapshot);
     fn->last_code = 0;
     fn->last_error[0] = '\0';
@@ -188,7 +188,7 @@ static void save(struct job *job)
     int rc = f->ops->save(b->vm, false, NULL, id, &err);
 
     vh__functions_lock_after_op(b);
-    if (rc == 0 && b->record == fn->record)
+    if (rc == 0 && b->inst->revision == fn->plan.revision)
         snprintf(fn->snapshot, sizeof(fn->snapshot), "%.*s", VH_SNAPSHOT_ID - 1, id);
     if (rc)
         vh__log(f->o.env, VH_LOG_WARN, "fn", b->info.vm, "function %s: no snapshot: %s", b->record->spec.name, err.msg);

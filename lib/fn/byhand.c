@@ -149,7 +149,7 @@ int vh_functions_vm_snapshot(vh_functions *f, const char *vm, const vh_call *cal
     if (rc == 0)
         snprintf(id, VH_SNAPSHOT_ID, "%.*s", VH_SNAPSHOT_ID - 1, saved);
     vh__functions_lock_after_op(h.body);
-    if (rc == 0 && h.body->record == h.body->fn->record)
+    if (rc == 0 && h.body->inst->revision == h.body->fn->plan.revision)
         snprintf(h.body->fn->snapshot, VH_SNAPSHOT_ID, "%.*s", VH_SNAPSHOT_ID - 1, saved);
     vh__plan_saved(&f->plan, h.body->inst, rc == 0, vh__functions_now());
     vh__functions_op_over(f);

@@ -116,6 +116,8 @@ static void replace(vh_functions *f, struct function *fn, struct record *r, bool
 {
     struct plan_settings set = vh__function_settings(f, r);
 
+    if (same && !r->image)
+        r->image = vh_steal_ptr(fn->record->image); /* after scaling it is as much needed as before */
     vh__record_drop(fn->record);
     fn->record = r;
     if (!same)

@@ -659,6 +659,36 @@ static void a_vm_that_dies_takes_its_connections_with_it(void **state)
     fini(&b);
 }
 
+static bool take_snapshot(const vh_function_info *info, void *arg)
+{
+    strcpy(arg, info->snapshot);
+    return true;
+}
+
+static void scaling_makes_no_stranger_of_an_instance(void **state)
+{
+    vh_function_spec s = spec_of("hello");
+    char snapshot[VH_SNAPSHOT_ID] = "";
+    vh_error err = { 0 };
+    struct bed b;
+    int fd;
+
+    (void)state;
+    init(&b);
+    store(&b, &s);
+    b.fakes.boot = true;
+    serve(&b);
+    fd = hold(&b, "hello");
+    until(&b, "hello", info.active == 1);
+    assert_int_equal(b.fakes.saves, 0); /* not before it is idle */
+    assert_ok(vh_functions_scale(b.f, "hello", 0, 3, &err), err);
+    close(fd);
+    while (!snapshot[0])
+        assert_ok(vh_functions_list(b.f, "hello", take_snapshot, snapshot, &err), err);
+    assert_int_equal(b.fakes.saves, 1);
+    fini(&b);
+}
+
 /* The one whose turn it is keeps the place of the other until it is removed itself. */
 static void all_end_while_some_wait_for_their_turn(void **state)
 {
@@ -713,6 +743,7 @@ int main(void)
         cmocka_unit_test(output_is_kept_and_tailed),
         cmocka_unit_test(connections_wait_for_an_instance_and_are_relayed),
         cmocka_unit_test(a_vm_that_dies_takes_its_connections_with_it),
+        cmocka_unit_test(scaling_makes_no_stranger_of_an_instance),
         cmocka_unit_test(all_end_while_some_wait_for_their_turn),
     };
 
