@@ -9,6 +9,7 @@
 struct hand {
     vh_functions *f;
     const char *vm;
+    bool saves;
     struct body *body; /* once it is ours */
     int rc;
     vh_error *err;
@@ -44,6 +45,21 @@ static struct body *find(vh_functions *f, const char *vm, int *rc, vh_error *err
     return found;
 }
 
+/* Whether |h| may have |b|, as far as that does not change while one waits. */
+static int check(const struct hand *h, const struct body *b)
+{
+    const struct plan_instance *i = b->inst;
+
+    if (i->state != PLAN_READY && i->state != PLAN_DRAINING)
+        return vh_error_set(h->err, VH_ESTATE, "VM %s: it is ending", b->info.vm);
+    if (h->saves && i->paused)
+        return vh_error_set(h->err, VH_ESTATE, "VM %s: it is paused, and cannot be saved; resume it first", b->info.vm);
+    if (h->saves && i->beside)
+        return vh_error_set(h->err, VH_ESTATE, "VM %s: a process of vhive-ctl exec runs in it and would be in the "
+                            "snapshot; end it first", b->info.vm);
+    return 0;
+}
+
 /* Takes the instance for an operation as soon as nothing else is at it; or finds that it never will be. */
 static bool try_take(void *arg)
 {
@@ -55,13 +71,10 @@ static bool try_take(void *arg)
     b = find(h->f, h->vm, &h->rc, h->err);
     if (!b)
         return true;
-    if (b->inst->state != PLAN_READY && b->inst->state != PLAN_DRAINING) {
-        h->rc = vh_error_set(h->err, VH_ESTATE, "VM %s: it is ending", b->info.vm);
-        return true;
-    }
-    if (vh__plan_op_begin(b->inst))
+    h->rc = check(h, b);
+    if (h->rc == 0 && vh__plan_op_begin(b->inst))
         h->body = b;
-    return h->body != NULL;
+    return h->body || h->rc;
 }
 
 /* Without the lock. Within |w|; others may be at the VM, each within bounds of its own. */
@@ -139,7 +152,7 @@ int vh_functions_vm_kill(vh_functions *f, const char *vm, const vh_call *call, v
 int vh_functions_vm_snapshot(vh_functions *f, const char *vm, const vh_call *call, char *id, vh_error *err)
 {
     vh__wait w = vh__wait_from(call, HAND_MS);
-    struct hand h = { .f = f, .vm = vm, .err = err };
+    struct hand h = { .f = f, .vm = vm, .saves = true, .err = err };
     char saved[VH_IMAGE_DIGEST] = "";
     int rc = f->ops->save ? take(&h, &w) : vh_error_set(err, VH_EUNSUPPORTED, "VM %s: it cannot be saved", vm);
 

@@ -459,10 +459,10 @@ static void removing_waits_for_calls_and_forgets_the_file(void **state)
     fini(&b);
 }
 
-static void a_paused_instance_gets_no_calls(void **state)
+static void a_paused_instance_gets_no_calls_and_is_not_saved(void **state)
 {
     vh_function_spec s = spec_of("hello");
-    char vm[24];
+    char vm[24], id[VH_SNAPSHOT_ID];
     vh_error err = { 0 };
     struct bed b;
 
@@ -476,6 +476,8 @@ static void a_paused_instance_gets_no_calls(void **state)
     assert_ok(vh_functions_vm_pause(b.f, vm, NULL, &err), err);
     assert_int_equal(instance_of(&b, "hello").state, VH_INSTANCE_PAUSED);
     assert_int_equal(call_within(&b, "hello", 30, NULL, &err), VH_ETIMEDOUT);
+    assert_int_equal(vh_functions_vm_snapshot(b.f, vm, NULL, id, &err), VH_ESTATE); /* before what there is goes */
+    assert_int_equal(b.fakes.saves, 0);
     assert_ok(vh_functions_vm_resume(b.f, vm + 3, NULL, &err), err);
     assert_ok(call(&b, "hello", &err), err);
     assert_int_equal(vh_functions_vm_pause(b.f, "vm-ffff", NULL, &err), VH_ENOTFOUND);
@@ -737,7 +739,7 @@ int main(void)
         cmocka_unit_test(functions_and_addresses_are_there_again),
         cmocka_unit_test(a_second_process_is_refused),
         cmocka_unit_test(removing_waits_for_calls_and_forgets_the_file),
-        cmocka_unit_test(a_paused_instance_gets_no_calls),
+        cmocka_unit_test(a_paused_instance_gets_no_calls_and_is_not_saved),
         cmocka_unit_test(a_booted_instance_is_saved_and_a_restored_one_tended),
         cmocka_unit_test(events_are_handed_on),
         cmocka_unit_test(output_is_kept_and_tailed),
