@@ -431,10 +431,24 @@ int vh__deploy_load(vh_functions *f, vh_error *err)
     return rc;
 }
 
+/* One that is open; NULL: none is. Under the lock, since functions that were removed may still be going. */
+static struct vh__listener *take_listener(vh_functions *f)
+{
+    struct vh__listener *listener = NULL;
+
+    pthread_mutex_lock(&f->mutex);
+    for (struct function *fn = f->functions; fn && !listener; fn = fn->next)
+        listener = vh_steal_ptr(fn->listener);
+    pthread_mutex_unlock(&f->mutex);
+    return listener;
+}
+
 void vh__deploy_close(vh_functions *f)
 {
+    struct vh__listener *listener;
+
     pthread_mutex_lock(&f->edit);
-    for (struct function *fn = f->functions; fn; fn = fn->next)
-        vh__listener_close(vh_steal_ptr(fn->listener));
+    while ((listener = take_listener(f)))
+        vh__listener_close(listener); /* without the lock: it waits for the loop, which may wait for that */
     pthread_mutex_unlock(&f->edit);
 }
