@@ -88,7 +88,8 @@ static int check_budget(const vh_functions *f, const struct record *r, vh_error 
             instances += fn->record->spec.min;
         }
     if (r->spec.memory_mib > most->memory_mib)
-        return vh_error_set(err, VH_ELIMIT, "function %s: its %u MiB are more than the %llu MiB of all (budget.memory)", r->spec.name, r->spec.memory_mib, (unsigned long long)most->memory_mib);
+        return vh_error_set(err, VH_ELIMIT, "function %s: its %u MiB are more than the %llu MiB of all (budget.memory)",
+                            r->spec.name, r->spec.memory_mib, (unsigned long long)most->memory_mib);
     if (memory > most->memory_mib && r->spec.min)
         return vh_error_set(err, VH_ELIMIT, "function %s: the least instances of all functions would take %llu MiB, "
                             "more than the %llu MiB (budget.memory)", r->spec.name, (unsigned long long)memory,
@@ -205,6 +206,14 @@ static int apply(vh_functions *f, struct record *r, vh_error *err)
     return rc;
 }
 
+/* After it could not be applied; a listing may still hold it. */
+static void drop(vh_functions *f, struct record *r)
+{
+    pthread_mutex_lock(&f->mutex);
+    vh__record_drop(r);
+    pthread_mutex_unlock(&f->mutex);
+}
+
 static bool is_deployed(vh_functions *f, const char *name, vh_error *err)
 {
     bool is;
@@ -230,7 +239,7 @@ int vh_functions_deploy(vh_functions *f, const vh_function_spec *spec, const vh_
         pthread_mutex_unlock(&f->edit);
     }
     if (rc)
-        vh__record_drop(r); /* nobody else holds it yet */
+        drop(f, r);
     return rc;
 }
 
@@ -274,7 +283,7 @@ static int scale(vh_functions *f, const char *name, uint32_t min, uint32_t max, 
     if (rc == 0)
         rc = apply(f, r, err);
     if (rc)
-        vh__record_drop(r);
+        drop(f, r);
     return rc;
 }
 
