@@ -1,12 +1,14 @@
 #include "bell.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "auto.h"
+
+/* Without a descriptor to wait for it is looked so often. */
+#define LOOK_MS 20
 
 void vh__bell_ring(struct bell *bell)
 {
@@ -33,8 +35,11 @@ static void leave(struct bell *bell, struct bell **bells)
 static int sleep_once(struct bell *bell, const vh__wait *w, const char *what, vh_error *err)
 {
     uint64_t rung;
-    int rc = vh__wait_fd(w, bell->fd, POLLIN, what, err);
+    int rc;
 
+    if (bell->fd < 0)
+        return vh__wait_sleep(w, LOOK_MS, what, err);
+    rc = vh__wait_fd(w, bell->fd, POLLIN, what, err);
     if (rc == 0)
         vh_ignore(read(bell->fd, &rung, sizeof(rung)) < 0); /* non-blocking, and nobody else reads */
     return rc;
@@ -47,9 +52,7 @@ int vh__bell_wait(struct bell *bell, struct bell **bells, pthread_mutex_t *mutex
 
     if (done(arg))
         return 0;
-    bell->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (bell->fd < 0)
-        return vh_error_set(err, -errno, "%s: eventfd", what);
+    bell->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); /* -1: what we wait for may free descriptors */
     if (bells) {
         bell->next = *bells;
         *bells = bell;

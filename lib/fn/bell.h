@@ -22,6 +22,7 @@ void vh__bell_ring(struct bell *bell);
 void vh__bells_ring(struct bell *bells);
 /**
  * Waits until |done|(|arg|), which is asked with |mutex| held, as it is on entry and on return; given up in between.
+ * Without a descriptor to spare it looks from time to time.
  * |bells| is the list it is in meanwhile (under |mutex|), NULL: whoever changes something knows |bell|.
  */
 VH_MUST_CHECK int vh__bell_wait(struct bell *bell, struct bell **bells, pthread_mutex_t *mutex, const vh__wait *w,

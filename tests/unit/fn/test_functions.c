@@ -2,6 +2,7 @@
 #include "testenv.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <vhive/fn.h>
 
@@ -542,6 +543,28 @@ static void events_are_handed_on(void **state)
     fini(&b);
 }
 
+/* The end of all functions is such a wait too. */
+static void a_wait_does_without_a_descriptor(void **state)
+{
+    vh_call soon = { .size = sizeof(soon), .timeout_ms = 30 };
+    struct rlimit before, few;
+    vh_error err = { 0 };
+    unsigned n = 0;
+    struct bed b;
+    int rc;
+
+    (void)state;
+    init(&b);
+    serve(&b);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = (struct rlimit){ .rlim_cur = 3, .rlim_max = before.rlim_max }; /* fewer than there are */
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    rc = vh_functions_events(b.f, NULL, 0, &soon, count_events, &n, &err);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(rc, VH_ETIMEDOUT);
+    fini(&b);
+}
+
 static bool join_pieces(const vh_log_piece *p, void *arg)
 {
     char *text = arg;
@@ -742,6 +765,7 @@ int main(void)
         cmocka_unit_test(a_paused_instance_gets_no_calls_and_is_not_saved),
         cmocka_unit_test(a_booted_instance_is_saved_and_a_restored_one_tended),
         cmocka_unit_test(events_are_handed_on),
+        cmocka_unit_test(a_wait_does_without_a_descriptor),
         cmocka_unit_test(output_is_kept_and_tailed),
         cmocka_unit_test(connections_wait_for_an_instance_and_are_relayed),
         cmocka_unit_test(a_vm_that_dies_takes_its_connections_with_it),
