@@ -24,7 +24,8 @@ static bool wait_for_job(struct pool *pool)
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += IDLE_S;
     pool->idle++;
-    while (!pool->first && !pool->ending && rc == 0)
+    /* with its time over one may find that it is the last by now */
+    while (!pool->first && !pool->ending && (rc == 0 || pool->threads == 1))
         rc = sleep_until(pool, &until);
     pool->idle--;
     return pool->first != NULL;
