@@ -39,10 +39,12 @@ void vh__activator_run_tasks(vh__activator *a)
 
     pthread_mutex_lock(&a->lock);
     while ((task = TAILQ_FIRST(&a->tasks))) {
+        void (*run)(vh__task *) = task->run; /* a connection that is cut has another from then on */
+
         TAILQ_REMOVE(&a->tasks, task, link);
         task->queued = false;
         pthread_mutex_unlock(&a->lock);
-        task->run(task);
+        run(task);
         pthread_mutex_lock(&a->lock);
     }
     pthread_mutex_unlock(&a->lock);
