@@ -142,7 +142,7 @@ VH_API VH_MUST_CHECK int vh_functions_scale(vh_functions *f, const char *name, u
 
 /**
  * Removes a function: its address closes at once, calls under way get the configured stop time, instances end. Its
- * image and snapshots stay (vh_snapshots_remove()). Default deadline: stop time and 5 s. VH_ENOTFOUND.
+ * image and snapshots stay (vh_snapshots_remove()). Default deadline: twice the stop time, and 5 s. VH_ENOTFOUND.
  */
 VH_API VH_MUST_CHECK int vh_functions_remove(vh_functions *f, const char *name, const vh_call *call, vh_error *err);
 
