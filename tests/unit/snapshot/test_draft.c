@@ -210,7 +210,7 @@ static void killed_at_any_system_call_a_save_leaves_all_or_nothing(void **state)
     }
     print_message("killed at each of %u system calls; %d times it was published\n", nth - 1, whole);
     assert_true(nth > 40);
-    assert_true(whole > 0 && whole < 20);
+    assert_true(whole > 0 && (unsigned)whole < nth / 2); /* after it only the freeing, with what sanitizers do there */
     assert_int_equal(expect_whole_or_none(&f), 1);
     fixture_fini(&f);
 }
