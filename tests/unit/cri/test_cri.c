@@ -563,6 +563,7 @@ static void calls_of_every_kind_pass_between_strangers(void **state)
     char here[] = __FILE__, script[sizeof(here) + 16];
     struct fixture f;
     vh_error err = { 0 };
+    int rc;
 
     (void)state;
     if (vh__run_program(probe, NULL, &w, 4096, &out, &err))
@@ -571,8 +572,9 @@ static void calls_of_every_kind_pass_between_strangers(void **state)
     fixture_start(&f);
     (void)snprintf(script, sizeof(script), "%s/peers.py", dirname(here));
     const char *const argv[] = { "/usr/bin/python3", "-B", script, f.front, f.back, NULL };
-    assert_ok(vh__run_program(argv, NULL, &w, 65536, &out, &err), err);
-    print_message("%s", out.data);
+    rc = vh__run_program(argv, NULL, &w, 65536, &out, &err);
+    print_message("%s\n", out.data ? out.data : "");
+    assert_ok(rc, err);
     fixture_stop(&f);
 }
 

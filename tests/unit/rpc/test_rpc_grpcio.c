@@ -124,7 +124,7 @@ static void pythons_client_streams_to_our_server(void **state)
 
 /* Serves until its standard input ends. */
 static const char server_script[] =
-    "import grpc, sys\n"
+    "import grpc, os, sys\n"
     "from concurrent.futures import ThreadPoolExecutor\n"
     "def twice(requests, context):\n"
     "    sent = dict(context.invocation_metadata())\n"
@@ -146,7 +146,8 @@ static const char server_script[] =
     "server.add_insecure_port(sys.argv[1])\n"
     "server.start()\n"
     "sys.stdin.read()\n"
-    "server.stop(None)\n";
+    "server.stop(None).wait()\n"
+    "os._exit(0)\n"; /* the interpreter waits for the pool's threads now and then for ever */
 
 /* Python's server at a Unix socket: its process, and the pipe that keeps it alive. */
 static vh__rpc_client *start_stranger(const char *dir, FILE **stranger)
