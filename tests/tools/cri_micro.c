@@ -1,7 +1,8 @@
 /*
  * What the CRI proxy costs, against what a bare relay of the socket's bytes costs, in one run:
  *
- *     cri-micro CONTAINERD_SOCKET [ROUNDS]     latency of small calls, interleaved; throughput and CPU with 16 callers
+ *     cri-micro CONTAINERD_SOCKET [ROUNDS [OTHER_SOCKET]]     latency of small calls, interleaved; throughput and CPU with
+ *                                              16 callers; OTHER_SOCKET: of another proxy before the same containerd
  *     cri-micro serve LISTEN_SOCKET CONTAINERD_SOCKET     only the proxy, until it is killed
  *     cri-micro relay LISTEN_SOCKET CONTAINERD_SOCKET     only the relay
  */
@@ -134,7 +135,8 @@ static pid_t spawn(void (*run)(const char *, const char *), const char *path, co
     return pid;
 }
 
-/* Three ways to containerd: straight, through the relay, through the proxy. */
+/* The ways to containerd: straight, through the relay, through the proxy, through another's. */
+#define WAYS 4
 struct path {
     const char *name, *socket;
     pid_t pid; /* 0: nobody stands between */
@@ -170,37 +172,37 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void latency(const struct path paths[3], const char *method, size_t rounds)
+static void latency(const struct path *paths, int n, const char *method, size_t rounds)
 {
-    int64_t *took[3];
-    vh__rpc_client *c[3];
+    int64_t *took[WAYS];
+    vh__rpc_client *c[WAYS];
 
-    for (int p = 0; p < 3; p++) {
+    for (int p = 0; p < n; p++) {
         took[p] = calloc(rounds, sizeof(int64_t));
         c[p] = client_of(&paths[p]);
         for (int i = 0; i < 100; i++)
             call(c[p], method);
     }
     for (size_t i = 0; i < rounds; i++) {
-        for (int p = 0; p < 3; p++) {
+        for (int p = 0; p < n; p++) {
             int64_t from = vh__clock_mono_ns();
 
             call(c[p], method);
             took[p][i] = vh__clock_mono_ns() - from;
         }
     }
-    for (int p = 0; p < 3; p++) {
+    for (int p = 0; p < n; p++) {
         qsort(took[p], rounds, sizeof(int64_t), by_size);
         (void)printf("%-50s %-7s p50 %6.1f  p99 %7.1f us", method, paths[p].name,
                      (double)took[p][rounds / 2] / 1e3, (double)took[p][rounds * 99 / 100] / 1e3);
         if (p)
             (void)printf("   adds %6.1f", (double)(took[p][rounds / 2] - took[0][rounds / 2]) / 1e3);
-        if (p == 2)
-            (void)printf("   = %.2f of the relay's", (double)(took[2][rounds / 2] - took[0][rounds / 2]) /
+        if (p >= 2)
+            (void)printf("   = %.2f of the relay's", (double)(took[p][rounds / 2] - took[0][rounds / 2]) /
                                                          (double)(took[1][rounds / 2] - took[0][rounds / 2]));
         (void)printf("\n");
     }
-    for (int p = 0; p < 3; p++) {
+    for (int p = 0; p < n; p++) {
         vh__rpc_client_free(c[p]);
         free(took[p]);
     }
@@ -266,7 +268,9 @@ int main(int argc, char **argv)
     static const char *const methods[] = { "/runtime.v1.RuntimeService/Version",
                                            "/runtime.v1.RuntimeService/ListContainers" };
     char relay_path[64], proxy_path[64];
-    struct path paths[3] = { { "direct", NULL, 0 }, { "relay", relay_path, 0 }, { "proxy", proxy_path, 0 } };
+    struct path paths[WAYS] = { { "direct", NULL, 0 }, { "relay", relay_path, 0 }, { "proxy", proxy_path, 0 },
+                                { "other", argc > 3 ? argv[3] : NULL, 0 } };
+    int n = argc > 3 ? WAYS : WAYS - 1;
 
     (void)signal(SIGPIPE, SIG_IGN);
     if (argc == 4 && strcmp(argv[1], "serve") == 0)
@@ -281,10 +285,10 @@ int main(int argc, char **argv)
     paths[1].pid = spawn(relay, relay_path, argv[1]);
     paths[2].pid = spawn(serve, proxy_path, argv[1]);
     for (size_t m = 0; m < VH_ARRAY_LEN(methods); m++)
-        latency(paths, methods[m], argc > 2 ? strtoul(argv[2], NULL, 10) : 10000);
+        latency(paths, n, methods[m], argc > 2 ? strtoul(argv[2], NULL, 10) : 10000);
     (void)fflush(stdout);
     for (size_t m = 0; m < VH_ARRAY_LEN(methods); m++) {
-        for (int p = 0; p < 3; p++)
+        for (int p = 0; p < n; p++)
             throughput(&paths[p], methods[m]);
     }
     for (int p = 1; p < 3; p++) {
