@@ -25,7 +25,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 #include <vhive/attr.h>
 #include <vhive/error.h>
 
@@ -171,9 +170,7 @@ typedef struct vh__rpc_method {
 
 /** Zero members mean the default. The methods are borrowed for the server's life. */
 typedef struct vh__rpc_server_options {
-    int listen_fd;       /* a listening socket, taken in any case; 0 or -1: one is made */
-    const char *path;    /* a Unix socket (0660; a stale one is replaced, a live one refused); or */
-    gid_t gid;           /* group of that socket; 0: the process's */
+    int listen_fd;       /* a listening socket of TCP or Unix, taken in any case; 0 or -1: one of TCP is made */
     const char *address; /* numeric; default "::", which takes IPv4 as well (0.0.0.0 where there is no IPv6) */
     uint16_t port;       /* 0: one the kernel picks, vh__rpc_server_port() */
     const vh__rpc_method *methods;
@@ -201,9 +198,8 @@ uint16_t vh__rpc_server_port(const vh__rpc_server *server);
 /** Serves until vh__rpc_server_stop(). Returns 0 once every connection is closed and no handler runs. Call it once. */
 VH_MUST_CHECK int vh__rpc_server_run(vh__rpc_server *server, vh_error *err);
 /**
- * Ends vh__rpc_server_run() gracefully: no new connections (a Unix socket's file is removed), GOAWAY on the old ones,
- * calls under way are answered within grace_ms, watches at once; what is left then gets UNAVAILABLE. Any thread;
- * async-signal-safe.
+ * Ends vh__rpc_server_run() gracefully: no new connections, GOAWAY on the old ones, calls under way are answered within
+ * grace_ms, watches at once; what is left then gets UNAVAILABLE. Any thread; async-signal-safe.
  */
 void vh__rpc_server_stop(vh__rpc_server *server);
 /** Frees a server that does not run. NULL is fine. */

@@ -1,12 +1,7 @@
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "auto.h"
-#include "listen.h"
 #include "rpc_server_priv.h"
 
 #define BACKLOG 512
@@ -44,25 +39,6 @@ static int listen_fd(vh__rpc_server *s, int *fd, vh_error *err)
     *fd = -1;
     rc = uv_listen(&s->listener.stream, BACKLOG, vh__rpc_on_connection);
     return rc ? vh_error_set(err, rc, "gRPC server: listen") : 0;
-}
-
-static int listen_unix(vh__rpc_server *s, vh_error *err)
-{
-    vh_auto_fd int fd = -1;
-    struct stat st;
-    int rc;
-
-    s->path = strdup(s->opts.path);
-    if (!s->path)
-        return vh_error_set(err, -ENOMEM, "gRPC server");
-    rc = vh__listen_unix(s->path, 0660, s->opts.gid ? s->opts.gid : (gid_t)-1, &fd, err);
-    if (rc)
-        return rc;
-    if (lstat(s->path, &st) == 0) {
-        s->dev = st.st_dev;
-        s->ino = st.st_ino;
-    }
-    return listen_fd(s, &fd, err);
 }
 
 static int bind_to(vh__rpc_server *s, const char *address)
@@ -109,23 +85,15 @@ static int read_port(vh__rpc_server *s, vh_error *err)
 
 int vh__rpc_listen(vh__rpc_server *s, int *fd, vh_error *err)
 {
-    int rc;
+    int rc = *fd >= 0 ? listen_fd(s, fd, err) : listen_tcp(s, err);
 
-    if (*fd >= 0)
-        rc = listen_fd(s, fd, err);
-    else
-        rc = s->opts.path ? listen_unix(s, err) : listen_tcp(s, err);
     return rc ? rc : read_port(s, err);
 }
 
 void vh__rpc_unlisten(vh__rpc_server *s)
 {
-    struct stat st;
-
     if (!s->listening)
         return;
     s->listening = false;
-    if (s->path && lstat(s->path, &st) == 0 && st.st_dev == s->dev && st.st_ino == s->ino)
-        (void)unlink(s->path); /* a stale one is replaced by the next server */
     uv_close(&s->listener.handle, NULL);
 }

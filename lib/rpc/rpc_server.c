@@ -464,6 +464,5 @@ void vh__rpc_server_free(vh__rpc_server *server)
         (void)uv_run(&server->loop, UV_RUN_DEFAULT); /* runs the close callbacks; nothing else is left */
         (void)uv_loop_close(&server->loop);          /* busy only with an open handle */
     }
-    free(server->path);
     free(server);
 }

@@ -3,7 +3,6 @@
 #define VH_RPC_SERVER_PRIV_H
 
 #include <sys/queue.h>
-#include <sys/stat.h>
 #include <uv.h>
 
 #include "rpc_stream_priv.h"
@@ -21,9 +20,6 @@ struct vh__rpc_server {
     uv_loop_t loop;
     vh__rpc_socket listener;
     bool listening, is_unix;
-    char *path; /* of the socket's file, which is ours to remove while it is the one of |dev| and |ino| */
-    dev_t dev;
-    ino_t ino;
     uv_timer_t grace;
     uv_async_t stop, wake;
     bool have_loop, stopping;
@@ -39,7 +35,7 @@ struct vh__rpc_server {
 void vh__rpc_socket_init(vh__rpc_server *s, vh__rpc_socket *socket);
 /** Listens as the options say, on |*fd| if it is one, which is taken then (-1). */
 VH_MUST_CHECK int vh__rpc_listen(vh__rpc_server *s, int *fd, vh_error *err);
-/** Stops listening and removes the file of a Unix socket of ours. */
+/** Stops listening. */
 void vh__rpc_unlisten(vh__rpc_server *s);
 /** For libuv: somebody has connected. */
 void vh__rpc_on_connection(uv_stream_t *listener, int status);

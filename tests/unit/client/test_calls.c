@@ -12,6 +12,7 @@
 #include "control.pb-c.h"
 #include "fake_functions.h"
 #include "grpc_status.h"
+#include "listen.h"
 #include "path.h"
 
 struct api {
@@ -36,7 +37,7 @@ static void *serve(void *arg)
 
 static void start(struct api *a)
 {
-    vh__rpc_server_options o = { .path = a->socket, .grace_ms = 500 };
+    vh__rpc_server_options o = { .grace_ms = 500 };
     vh__control_options with = { 0 };
     vh_error err = { 0 };
 
@@ -48,6 +49,7 @@ static void start(struct api *a)
                                   .images = a->images, .snapshots = a->snapshots };
     assert_ok(vh__control_new(&with, &a->control, &err), err);
     snprintf(a->socket, sizeof(a->socket), "%s/vhived.sock", a->t.dir);
+    assert_ok(vh__listen_unix(a->socket, 0600, (gid_t)-1, &o.listen_fd, &err), err);
     o.methods = vh__control_methods(a->control, &o.nmethods);
     assert_ok(vh__rpc_server_new(&o, &a->server, &err), err);
     assert_int_equal(pthread_create(&a->thread, NULL, serve, a), 0);

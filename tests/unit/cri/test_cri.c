@@ -81,10 +81,10 @@ static void *run_server(void *arg)
 
 static void start_backend(struct fixture *f)
 {
-    const vh__rpc_server_options o = { .path = f->back, .methods = methods, .nmethods = VH_ARRAY_LEN(methods),
-                                       .grace_ms = 1 };
+    vh__rpc_server_options o = { .methods = methods, .nmethods = VH_ARRAY_LEN(methods), .grace_ms = 1 };
     vh_error err = { 0 };
 
+    assert_ok(vh__listen_unix(f->back, 0600, (gid_t)-1, &o.listen_fd, &err), err);
     assert_ok(vh__rpc_server_new(&o, &f->server, &err), err);
     assert_int_equal(pthread_create(&f->thread, NULL, run_server, f->server), 0);
 }

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "listen.h"
 #include "rpc.h"
 
 struct fixture {
@@ -17,6 +18,16 @@ struct fixture {
     vh__rpc_server *server;
     pthread_t thread;
 };
+
+/* A socket that listens at |path|, for a server to take. */
+static inline int listening_at(const char *path)
+{
+    vh_error err = { 0 };
+    int fd = -1;
+
+    assert_ok(vh__listen_unix(path, 0600, (gid_t)-1, &fd, &err), err);
+    return fd;
+}
 
 static inline void *fixture_serve(void *arg)
 {

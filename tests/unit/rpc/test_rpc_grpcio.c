@@ -114,7 +114,7 @@ static void pythons_client_streams_to_our_server(void **state)
     assert_ok(vh__rpc_health_set(health, "", true, &err), err);
     assert_ok(vh__rpc_health_set(health, "down", false, &err), err);
     snprintf(target, sizeof(target), "unix:%s/sock", f.t.dir);
-    o.path = target + strlen("unix:");
+    o.listen_fd = listening_at(target + strlen("unix:"));
     fixture_run(&f, &o);
     const char *const argv[] = { "/usr/bin/python3", "-c", client_script, target, NULL };
     assert_ok(vh__run_program(argv, NULL, &w, 65536, &out, &err), err);

@@ -1,14 +1,9 @@
-/* Where a server listens: Unix sockets and their files, inherited descriptors, and what is none of these. */
+/* Where a server listens: sockets it is given, and what is none. */
 #include "rpc_fixture.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-
-#include "auto.h"
 
 static vh__grpc_status greet(const vh__rpc_request *request, vh__rpc_answer *answer, void *arg)
 {
@@ -21,22 +16,7 @@ static vh__grpc_status greet(const vh__rpc_request *request, vh__rpc_answer *ans
 
 static const vh__rpc_method methods[] = { { .path = "/t.Test/Greet", .handler = greet } };
 
-/* In a folder of its own, with the path that the test listens at. */
-struct place {
-    struct fixture f;
-    char path[128];
-};
-
-static void place_init(struct place *p)
-{
-    testenv_init(&p->f.t);
-    snprintf(p->path, sizeof(p->path), "%s/sock", p->f.t.dir);
-}
-
-static vh__rpc_server_options options_of(const struct place *p)
-{
-    return (vh__rpc_server_options){ .path = p->path, .methods = methods, .nmethods = 1, .grace_ms = 500 };
-}
+static const vh__rpc_server_options options = { .methods = methods, .nmethods = 1, .grace_ms = 500 };
 
 static void assert_greets(vh__rpc_client *c, const char *want)
 {
@@ -60,112 +40,6 @@ static vh__rpc_client *connect_to(const char *path)
     return c;
 }
 
-static void a_unix_socket_is_for_its_group_and_goes_with_the_server(void **state)
-{
-    struct place p;
-    struct stat st;
-    vh__rpc_server_options o;
-    vh__rpc_client *c, *late = NULL;
-    vh__wait w = vh__wait_from(NULL, 10000);
-    vh__grpc_metadata words = { 0 };
-    vh_error err = { 0 };
-
-    (void)state;
-    place_init(&p);
-    o = options_of(&p);
-    fixture_run(&p.f, &o);
-    assert_int_equal(vh__rpc_server_port(p.f.server), 0);
-    assert_int_equal(lstat(p.path, &st), 0);
-    assert_int_equal(st.st_mode, S_IFSOCK | 0660);
-    c = connect_to(p.path);
-    assert_greets(c, "hello");
-    vh__grpc_metadata_add(&words, "x-word", 6, "my word", 7);
-    assert_ok(vh__rpc_client_metadata(c, &words, &err), err);
-    vh__grpc_metadata_fini(&words);
-    assert_greets(c, "my word");
-    vh__rpc_server_stop(p.f.server);
-    while (access(p.path, F_OK) == 0)
-        usleep(1000);
-    assert_int_equal(vh__rpc_client_connect(p.path, &w, &late, &err), -ENOENT);
-    vh__rpc_client_free(c);
-    fixture_join(&p.f);
-}
-
-static void a_stale_socket_is_replaced_and_a_live_one_refused(void **state)
-{
-    struct sockaddr_un at = { .sun_family = AF_UNIX };
-    struct place p;
-    vh__rpc_server_options o;
-    vh__rpc_server *second = NULL;
-    vh__rpc_client *c;
-    vh_error err = { 0 };
-    int stale;
-
-    (void)state;
-    place_init(&p);
-    o = options_of(&p);
-    strcpy(at.sun_path, p.path);
-    stale = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(stale, (struct sockaddr *)&at, sizeof(at)), 0);
-    close(stale); /* its file stays */
-    fixture_run(&p.f, &o);
-    c = connect_to(p.path);
-    assert_greets(c, "hello");
-    assert_int_equal(vh__rpc_server_new(&o, &second, &err), -EADDRINUSE);
-    assert_null(second);
-    assert_greets(c, "hello"); /* the attempt took nothing away */
-    vh__rpc_client_free(c);
-    c = connect_to(p.path);
-    assert_greets(c, "hello");
-    vh__rpc_client_free(c);
-    fixture_stop(&p.f);
-}
-
-static void what_is_no_socket_is_left_alone(void **state)
-{
-    struct place p;
-    struct stat st;
-    vh__rpc_server_options o;
-    vh__rpc_server *s = NULL;
-    vh_error err = { 0 };
-    int fd;
-
-    (void)state;
-    place_init(&p);
-    o = options_of(&p);
-    fd = open(p.path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-    assert_int_equal(close(fd), 0);
-    assert_int_equal(vh__rpc_server_new(&o, &s, &err), -EADDRINUSE);
-    assert_int_equal(lstat(p.path, &st), 0);
-    assert_true(S_ISREG(st.st_mode));
-    o.path = "/a/path/that/is/far/longer/than/what/the/kernel/takes/for/the/address/of/a/unix/socket/which/is/107/bytes"
-             "/and/not/one/more";
-    assert_int_equal(vh__rpc_server_new(&o, &s, &err), VH_EINVALID);
-    testenv_fini(&p.f.t);
-}
-
-/* A newer server has taken the place over: its socket is not the old one's to remove. */
-static void the_file_of_another_server_is_left_alone(void **state)
-{
-    struct place p;
-    vh__rpc_server_options o;
-    vh__rpc_server *old = NULL;
-    vh__rpc_client *c;
-    vh_error err = { 0 };
-
-    (void)state;
-    place_init(&p);
-    o = options_of(&p);
-    assert_ok(vh__rpc_server_new(&o, &old, &err), err);
-    assert_int_equal(unlink(p.path), 0);
-    fixture_run(&p.f, &o);
-    vh__rpc_server_free(old);
-    c = connect_to(p.path);
-    assert_greets(c, "hello");
-    vh__rpc_client_free(c);
-    fixture_stop(&p.f);
-}
-
 static int listening_tcp(uint16_t *port)
 {
     struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -179,56 +53,67 @@ static int listening_tcp(uint16_t *port)
     return fd;
 }
 
-static int listening_unix(const char *path)
+/* Asks the server for its word, and for the one that came as metadata. */
+static void ask(vh__rpc_client *c)
 {
-    struct sockaddr_un at = { .sun_family = AF_UNIX };
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    vh__grpc_metadata words = { 0 };
+    vh_error err = { 0 };
 
-    strcpy(at.sun_path, path);
-    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-    assert_int_equal(listen(fd, 8), 0);
-    return fd;
+    assert_greets(c, "hello");
+    vh__grpc_metadata_add(&words, "x-word", 6, "my word", 7);
+    assert_ok(vh__rpc_client_metadata(c, &words, &err), err);
+    vh__grpc_metadata_fini(&words);
+    assert_greets(c, "my word");
+    vh__rpc_client_free(c);
 }
 
-static void an_inherited_socket_is_served(void **state)
+static void a_unix_socket_is_served_until_the_server_stops(void **state)
 {
-    struct place p;
-    vh__rpc_server_options o;
-    vh__rpc_client *c;
-    uint16_t port;
-
-    (void)state;
-    place_init(&p);
-    o = options_of(&p);
-    o.path = NULL;
-    o.listen_fd = listening_tcp(&port);
-    fixture_run(&p.f, &o);
-    assert_int_equal(vh__rpc_server_port(p.f.server), port);
-    c = client_of(&p.f);
-    assert_greets(c, "hello");
-    vh__rpc_client_free(c);
-    fixture_stop(&p.f);
-
-    place_init(&p);
-    o.listen_fd = listening_unix(p.path);
-    fixture_run(&p.f, &o);
-    c = connect_to(p.path);
-    assert_greets(c, "hello");
-    vh__rpc_client_free(c);
-    fixture_stop(&p.f);
-}
-
-static void an_inherited_descriptor_that_does_not_listen_is_refused_and_closed(void **state)
-{
-    struct place p;
-    vh__rpc_server_options o;
-    vh__rpc_server *s = NULL;
+    vh__rpc_server_options o = options;
+    vh__wait w = vh__wait_from(NULL, 10000);
+    vh__rpc_client *late = NULL;
+    struct fixture f;
+    char path[128];
     vh_error err = { 0 };
 
     (void)state;
-    place_init(&p);
-    o = options_of(&p);
-    o.path = NULL;
+    testenv_init(&f.t);
+    snprintf(path, sizeof(path), "%s/sock", f.t.dir);
+    o.listen_fd = listening_at(path);
+    fixture_run(&f, &o);
+    assert_int_equal(vh__rpc_server_port(f.server), 0);
+    ask(connect_to(path));
+    vh__rpc_server_stop(f.server);
+    assert_int_equal(pthread_join(f.thread, NULL), 0);
+    assert_int_equal(vh__rpc_client_connect(path, &w, &late, &err), -ECONNREFUSED);
+    vh__rpc_server_free(f.server);
+    testenv_fini(&f.t);
+}
+
+static void an_inherited_tcp_socket_is_served(void **state)
+{
+    vh__rpc_server_options o = options;
+    struct fixture f;
+    uint16_t port;
+
+    (void)state;
+    testenv_init(&f.t);
+    o.listen_fd = listening_tcp(&port);
+    fixture_run(&f, &o);
+    assert_int_equal(vh__rpc_server_port(f.server), port);
+    ask(client_of(&f));
+    fixture_stop(&f);
+}
+
+static void a_descriptor_that_does_not_listen_is_refused_and_closed(void **state)
+{
+    vh__rpc_server_options o = options;
+    vh__rpc_server *s = NULL;
+    vh_error err = { 0 };
+    testenv t;
+
+    (void)state;
+    testenv_init(&t);
     o.listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(vh__rpc_server_new(&o, &s, &err), VH_EINVALID);
     o.listen_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -236,23 +121,19 @@ static void an_inherited_descriptor_that_does_not_listen_is_refused_and_closed(v
     o.listen_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     assert_int_equal(vh__rpc_server_new(&o, &s, &err), -ENOTSOCK);
     assert_null(s);
-    testenv_fini(&p.f.t);
+    testenv_fini(&t);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_unix_socket_is_for_its_group_and_goes_with_the_server),
-        cmocka_unit_test(a_stale_socket_is_replaced_and_a_live_one_refused),
-        cmocka_unit_test(what_is_no_socket_is_left_alone),
-        cmocka_unit_test(the_file_of_another_server_is_left_alone),
-        cmocka_unit_test(an_inherited_socket_is_served),
-        cmocka_unit_test(an_inherited_descriptor_that_does_not_listen_is_refused_and_closed),
+        cmocka_unit_test(a_unix_socket_is_served_until_the_server_stops),
+        cmocka_unit_test(an_inherited_tcp_socket_is_served),
+        cmocka_unit_test(a_descriptor_that_does_not_listen_is_refused_and_closed),
     };
-    vh__rpc_server_options o = { .methods = methods, .nmethods = 1 };
     vh__rpc_server *s;
 
-    if (vh__rpc_server_new(&o, &s, NULL) == 0)
+    if (vh__rpc_server_new(&options, &s, NULL) == 0)
         vh__rpc_server_free(s); /* libuv opens two descriptors of the process with its first loop */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
