@@ -9,11 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "auto.h"
-#include "listen.h"
 #include "path.h"
 #include "vhived.h"
 
@@ -87,19 +85,15 @@ static gid_t socket_group(const vhived *d)
 static int listen_unix(vhived_socket *s, const char *path, gid_t gid, vh_error *err)
 {
     vh_auto_free char *copy = strdup(path), *own = strdup(path);
-    struct stat st;
     int rc;
 
     if (!copy || !own)
         return vh_error_set(err, -ENOMEM, "socket %s", path);
     rc = vh__path_mkdirs(dirname(copy), 0711, err);
     if (rc == 0)
-        rc = vh__listen_unix(path, 0660, gid, &s->fd, err);
-    if (rc == 0 && lstat(path, &st) == 0) { /* else somebody has removed it, and nothing is left to do in the end */
+        rc = vh__listen_unix(path, 0660, gid, &s->fd, &s->file, err);
+    if (rc == 0)
         s->path = vh_steal_ptr(own);
-        s->dev = st.st_dev;
-        s->ino = st.st_ino;
-    }
     return rc;
 }
 
@@ -150,12 +144,11 @@ void vhived_sockets_close(vhived *d)
 {
     for (int i = 0; i < VHIVED_SOCKETS; i++) {
         vhived_socket *s = &d->sockets[i];
-        struct stat st;
 
-        vh__fd_close(&s->fd);
         /* while instances ended nobody listened there: another daemon may have put its own in its place */
-        if (s->path && lstat(s->path, &st) == 0 && st.st_dev == s->dev && st.st_ino == s->ino)
-            (void)unlink(s->path); /* a stale one is replaced by the next daemon */
+        if (s->path)
+            vh__unlisten_unix(s->path, &s->file);
+        vh__fd_close(&s->fd);
         free(s->path);
         s->path = NULL;
     }

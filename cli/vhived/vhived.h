@@ -20,6 +20,7 @@
 #include "control.h"
 #include "cri.h"
 #include "http_server.h"
+#include "listen.h"
 #include "log.h"
 #include "metrics.h"
 #include "rpc.h"
@@ -30,8 +31,7 @@ enum { VHIVED_CONTROL = 0, VHIVED_CRI, VHIVED_HTTP, VHIVED_SOCKETS };
 typedef struct vhived_socket {
     int fd;     /* -1: not configured, or with the server that serves it */
     char *path; /* of the file that we made and remove; NULL: none */
-    dev_t dev;  /* which file that is */
-    ino_t ino;
+    vh__socket_file file;
 } vhived_socket;
 
 /** systemd's side of a service (sd_notify(3)); everything off where it is not there. */

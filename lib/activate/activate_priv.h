@@ -14,6 +14,7 @@
 
 #include "activate.h"
 #include "address.h"
+#include "listen.h"
 #include "pipes.h"
 #include "watch.h"
 
@@ -69,8 +70,7 @@ struct vh__listener {
     struct vh__conn_queue waiting;
     vh__watch watch;
     char address[VH_ACTIVATE_ADDRESS];
-    dev_t dev; /* of the file of a Unix socket, which may be another's by the time it is to be removed */
-    ino_t ino; /* 0: TCP */
+    vh__socket_file file; /* of a Unix socket */
 };
 
 LIST_HEAD(vh__listeners, vh__listener);

@@ -7,11 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "auto.h"
-#include "listen.h"
 #include "log.h"
 
 #define BACKLOG 4096
@@ -51,18 +48,6 @@ static int tcp_assign(const vh__activator_options *o, const char *text, vh__addr
                         text, o->port_first, o->port_last);
 }
 
-static int unix_listen(vh__listener *l, const char *path, vh_error *err)
-{
-    struct stat st;
-    int rc = vh__listen_unix(path, 0660, (gid_t)-1, &l->watch.fd, err);
-
-    if (!rc && lstat(path, &st) == 0) { /* else somebody has removed it, and nothing is left to do in the end */
-        l->dev = st.st_dev;
-        l->ino = st.st_ino;
-    }
-    return rc;
-}
-
 static int open_socket(vh__listener *l, const char *text, vh_error *err)
 {
     vh__address at;
@@ -71,7 +56,7 @@ static int open_socket(vh__listener *l, const char *text, vh_error *err)
     if (rc)
         return rc;
     if (at.at.any.sa_family == AF_UNIX) {
-        rc = unix_listen(l, at.at.un.sun_path, err);
+        rc = vh__listen_unix(at.at.un.sun_path, 0660, (gid_t)-1, &l->watch.fd, &l->file, err);
     } else if (at.assign) {
         rc = tcp_assign(&l->a->opts, text, &at, &l->watch.fd, err);
     } else {
@@ -85,12 +70,7 @@ static int open_socket(vh__listener *l, const char *text, vh_error *err)
 
 static void close_socket(vh__listener *l)
 {
-    const char *path = l->address + strlen("unix:");
-    struct stat st;
-
-    /* before it is closed, or another may take it for a stale one, and find its own removed */
-    if (l->ino && lstat(path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino)
-        vh_ignore(unlink(path)); /* a stale socket is replaced by the next that listens there */
+    vh__unlisten_unix(l->address + strlen("unix:"), &l->file); /* none of TCP */
     vh__watch_close(&l->watch);
 }
 

@@ -95,7 +95,16 @@ static int bind_unix(int fd, const struct sockaddr_un *at, mode_t mode, gid_t gi
     return vh_error_set(err, rc, "make the socket %s", at->sun_path);
 }
 
-int vh__listen_unix(const char *path, mode_t mode, gid_t gid, int *fd, vh_error *err)
+static void note_file(const char *path, vh__socket_file *file)
+{
+    struct stat st;
+
+    *file = (vh__socket_file){ 0 };
+    if (lstat(path, &st) == 0) /* else somebody has removed it, and nothing is left to do in the end */
+        *file = (vh__socket_file){ .dev = st.st_dev, .ino = st.st_ino };
+}
+
+int vh__listen_unix(const char *path, mode_t mode, gid_t gid, int *fd, vh__socket_file *file, vh_error *err)
 {
     vh_auto_fd int made = -1, lock = -1;
     struct sockaddr_un at;
@@ -111,9 +120,21 @@ int vh__listen_unix(const char *path, mode_t mode, gid_t gid, int *fd, vh_error 
     if (made < 0)
         return vh_error_set(err, -errno, "socket");
     rc = bind_unix(made, &at, mode, gid, err);
-    if (rc == 0)
-        *fd = vh_steal_fd(&made);
-    return rc;
+    if (rc)
+        return rc;
+    if (file)
+        note_file(path, file);
+    *fd = vh_steal_fd(&made);
+    return 0;
+}
+
+void vh__unlisten_unix(const char *path, vh__socket_file *file)
+{
+    struct stat st;
+
+    if (file->ino && lstat(path, &st) == 0 && st.st_dev == file->dev && st.st_ino == file->ino)
+        (void)unlink(path); /* a stale one is replaced by the next that listens there */
+    *file = (vh__socket_file){ 0 };
 }
 
 /* Splits "HOST:PORT"; HOST may stand in brackets. */

@@ -84,7 +84,7 @@ static void relay(const char *path, const char *backend)
     vh_error err = { 0 };
     int listener;
 
-    if (vh__listen_unix(path, 0600, (gid_t)-1, &listener, &err))
+    if (vh__listen_unix(path, 0600, (gid_t)-1, &listener, NULL, &err))
         die(err.msg);
     for (;;) {
         struct pollfd wait = { .fd = listener, .events = POLLIN };
@@ -107,7 +107,7 @@ static void serve(const char *path, const char *backend)
     vh_error err = { 0 };
     vh__cri_options o = { .containerd = backend };
 
-    if (vh_env_new(NULL, &env, &err) || vh__listen_unix(path, 0600, (gid_t)-1, &o.listen_fd, &err))
+    if (vh_env_new(NULL, &env, &err) || vh__listen_unix(path, 0600, (gid_t)-1, &o.listen_fd, NULL, &err))
         die(err.msg);
     o.env = env;
     if (vh__cri_new(&o, &cri, &err))

@@ -958,7 +958,7 @@ static void unix_sockets_are_relayed_and_leave_nothing(void **state)
     close(w.backend);
     snprintf(address, sizeof(address), "unix:%s/instance", w.env.dir);
     assert_ok(vh__address_parse(address, &w.at, &err), err);
-    assert_ok(vh__listen_unix(w.at.at.un.sun_path, 0600, (gid_t)-1, &w.backend, &err), err);
+    assert_ok(vh__listen_unix(w.at.at.un.sun_path, 0600, (gid_t)-1, &w.backend, NULL, &err), err);
     assert_return_code(fcntl(w.backend, F_SETFL, 0), errno);
     snprintf(address, sizeof(address), "unix:%s/function", w.env.dir);
     assert_ok(vh__activator_listen(w.a, address, &w, &w.listener, &err), err);

@@ -49,7 +49,7 @@ static void start(struct api *a)
                                   .images = a->images, .snapshots = a->snapshots };
     assert_ok(vh__control_new(&with, &a->control, &err), err);
     snprintf(a->socket, sizeof(a->socket), "%s/vhived.sock", a->t.dir);
-    assert_ok(vh__listen_unix(a->socket, 0600, (gid_t)-1, &o.listen_fd, &err), err);
+    assert_ok(vh__listen_unix(a->socket, 0600, (gid_t)-1, &o.listen_fd, NULL, &err), err);
     o.methods = vh__control_methods(a->control, &o.nmethods);
     assert_ok(vh__rpc_server_new(&o, &a->server, &err), err);
     assert_int_equal(pthread_create(&a->thread, NULL, serve, a), 0);

@@ -84,7 +84,7 @@ static void start_backend(struct fixture *f)
     vh__rpc_server_options o = { .methods = methods, .nmethods = VH_ARRAY_LEN(methods), .grace_ms = 1 };
     vh_error err = { 0 };
 
-    assert_ok(vh__listen_unix(f->back, 0600, (gid_t)-1, &o.listen_fd, &err), err);
+    assert_ok(vh__listen_unix(f->back, 0600, (gid_t)-1, &o.listen_fd, NULL, &err), err);
     assert_ok(vh__rpc_server_new(&o, &f->server, &err), err);
     assert_int_equal(pthread_create(&f->thread, NULL, run_server, f->server), 0);
 }
@@ -116,7 +116,7 @@ static void fixture_init(struct fixture *f)
 
 static int start(struct fixture *f, vh__cri_options o, vh_error *err)
 {
-    int rc = vh__listen_unix(f->front, 0660, (gid_t)-1, &o.listen_fd, err);
+    int rc = vh__listen_unix(f->front, 0660, (gid_t)-1, &o.listen_fd, NULL, err);
 
     if (rc)
         return rc;
@@ -278,7 +278,7 @@ static void raw_start(struct raw *r, const char *path)
 {
     vh_error err = { 0 };
 
-    assert_ok(vh__listen_unix(path, 0600, (gid_t)-1, &r->listener, &err), err);
+    assert_ok(vh__listen_unix(path, 0600, (gid_t)-1, &r->listener, NULL, &err), err);
     assert_int_equal(pthread_create(&r->thread, NULL, raw_run, r), 0);
 }
 

@@ -53,7 +53,7 @@ static void start(struct fixture *f, vh__http_server_options o)
     testenv_init(&f->t);
     snprintf(f->path, sizeof(f->path), "%s/sock", f->t.dir);
     o.handler = answer;
-    assert_ok(vh__listen_unix(f->path, 0600, (gid_t)-1, &o.listen_fd, &err), err);
+    assert_ok(vh__listen_unix(f->path, 0600, (gid_t)-1, &o.listen_fd, NULL, &err), err);
     assert_ok(vh__http_server_new(&o, &f->server, &err), err);
     assert_int_equal(pthread_create(&f->thread, NULL, run, f->server), 0);
 }
@@ -287,7 +287,7 @@ static void a_server_that_cannot_be_made_leaves_nothing(void **state)
     (void)state;
     testenv_init(&t);
     snprintf(path, sizeof(path), "%s/sock", t.dir);
-    assert_ok(vh__listen_unix(path, 0600, (gid_t)-1, &fd, &err), err);
+    assert_ok(vh__listen_unix(path, 0600, (gid_t)-1, &fd, NULL, &err), err);
     failalloc_sweep(make, &fd);
     close(fd);
     testenv_fini(&t);

@@ -25,7 +25,7 @@ static inline int listening_at(const char *path)
     vh_error err = { 0 };
     int fd = -1;
 
-    assert_ok(vh__listen_unix(path, 0600, (gid_t)-1, &fd, &err), err);
+    assert_ok(vh__listen_unix(path, 0600, (gid_t)-1, &fd, NULL, &err), err);
     return fd;
 }
 
