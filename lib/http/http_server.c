@@ -9,16 +9,9 @@
 
 #include "auto.h"
 #include "sigpipe.h"
+#include "socket.h"
 
 #define LINGER_MS 1000
-
-/* TCP or Unix, as the listening socket is. */
-union stream {
-    uv_handle_t handle;
-    uv_stream_t stream;
-    uv_tcp_t tcp;
-    uv_pipe_t pipe;
-};
 
 /*
  * One connection reads a head, or writes an answer, or, after its last answer, discards what still comes: closed before
@@ -27,7 +20,7 @@ union stream {
 struct conn {
     LIST_ENTRY(conn) link;
     vh__http_server *server;
-    union stream peer;
+    vh__socket peer;
     uv_timer_t timer;
     uv_write_t write;
     uv_shutdown_t shutdown;
@@ -39,7 +32,8 @@ struct conn {
 struct vh__http_server {
     vh__http_server_options opts;
     uv_loop_t loop;
-    union stream listener;
+    vh__socket listener;
+    vh__socket_refusal refusal;
     uv_async_t stop;
     bool have_loop, unix_socket;
     LIST_HEAD(, conn) conns;
@@ -216,14 +210,6 @@ static void conn_read(struct conn *c)
         conn_close(c);
 }
 
-static void stream_init(vh__http_server *s, union stream *stream)
-{
-    if (s->unix_socket)
-        (void)uv_pipe_init(&s->loop, &stream->pipe, 0); /* neither allocates anything */
-    else
-        (void)uv_tcp_init(&s->loop, &stream->tcp);
-}
-
 static struct conn *conn_new(vh__http_server *s)
 {
     struct conn *c = calloc(1, sizeof(*c));
@@ -231,7 +217,7 @@ static struct conn *conn_new(vh__http_server *s)
     if (!c)
         return NULL;
     c->server = s;
-    stream_init(s, &c->peer);
+    vh__socket_init(&c->peer, &s->loop, s->unix_socket);
     (void)uv_timer_init(&s->loop, &c->timer); /* allocates nothing */
     c->peer.handle.data = c->timer.data = c;
     c->handles = 2;
@@ -243,12 +229,17 @@ static struct conn *conn_new(vh__http_server *s)
 static void on_connection(uv_stream_t *listener, int status)
 {
     vh__http_server *s = listener->data;
-    struct conn *c = status ? NULL : conn_new(s);
+    struct conn *c = NULL;
 
-    if (!c)
-        return; /* the peer has gone, or memory or descriptors ran out: libuv offers it again */
-    /* one too many is taken off the queue all the same: left there it would be offered again and again */
-    if (uv_accept(listener, &c->peer.stream) || s->nconns > s->opts.max_connections) {
+    if (status)
+        return; /* the peer is gone already, or descriptors ran out: libuv accepts again when it can */
+    if (s->nconns < s->opts.max_connections)
+        c = conn_new(s);
+    if (!c) {
+        vh__socket_refuse(&s->refusal, listener);
+        return;
+    }
+    if (uv_accept(listener, &c->peer.stream)) {
         conn_close(c);
         return;
     }
@@ -300,7 +291,7 @@ static int open_listener(vh__http_server *s, int fd, vh_error *err)
     int rc;
 
     s->unix_socket = uv_guess_handle(fd) == UV_NAMED_PIPE;
-    stream_init(s, &s->listener);
+    vh__socket_init(&s->listener, &s->loop, s->unix_socket);
     s->listener.handle.data = s;
     rc = s->unix_socket ? uv_pipe_open(&s->listener.pipe, fd) : uv_tcp_open(&s->listener.tcp, fd);
     if (rc) {

@@ -6,18 +6,10 @@
 
 #define BACKLOG 512
 
-void vh__rpc_socket_init(vh__rpc_server *s, vh__rpc_socket *socket)
-{
-    if (s->is_unix)
-        (void)uv_pipe_init(&s->loop, &socket->pipe, 0); /* neither allocates anything */
-    else
-        (void)uv_tcp_init(&s->loop, &socket->tcp);
-}
-
 static void open_listener(vh__rpc_server *s, bool is_unix)
 {
     s->is_unix = is_unix;
-    vh__rpc_socket_init(s, &s->listener);
+    vh__socket_init(&s->listener, &s->loop, is_unix);
     s->listener.handle.data = s;
     s->listening = true;
 }

@@ -12,6 +12,7 @@
 #include "auto.h"
 #include "h2.h"
 #include "sigpipe.h"
+#include "socket.h"
 
 /* How often the backend is tried while calls wait for it. A connect() that fails costs microseconds. */
 #define RETRY_MS 20
@@ -39,6 +40,7 @@ struct vh__rpc_proxy {
     vh__grpc_proxy *core;
     uv_loop_t loop;
     uv_pipe_t listener;
+    vh__socket_refusal refusal;
     uv_timer_t tick, retry, grace;
     uv_prepare_t flush;
     uv_async_t stop;
@@ -339,12 +341,12 @@ static void on_connection(uv_stream_t *listener, int status)
 
     if (status)
         return; /* the peer is gone already, or descriptors ran out: libuv accepts again when it can */
-    l = link_new(p);
-    if (!l)
+    l = make_room(p) ? link_new(p) : NULL;
+    if (!l) {
+        vh__socket_refuse(&p->refusal, listener);
         return;
-    /* Taken off the queue also when it is to be closed: left there it would be offered again and again. */
-    if (uv_accept(listener, (uv_stream_t *)&l->pipe) || !make_room(p) ||
-        vh__grpc_front_new(p->core, l, &l->end, NULL)) {
+    }
+    if (uv_accept(listener, (uv_stream_t *)&l->pipe) || vh__grpc_front_new(p->core, l, &l->end, NULL)) {
         front_free(l);
         return;
     }

@@ -15,7 +15,7 @@ struct conn {
     LIST_ENTRY(conn) link;
     vh__rpc_server *server;
     vh__grpc_server *core;
-    vh__rpc_socket socket;
+    vh__socket socket;
     uv_timer_t idle, due;
     int64_t due_ns;  /* what |due| is set to */
     uint64_t frames; /* that had come when there was progress last */
@@ -263,7 +263,7 @@ static struct conn *conn_new(vh__rpc_server *s)
         free(c);
         return NULL;
     }
-    vh__rpc_socket_init(s, &c->socket);
+    vh__socket_init(&c->socket, &s->loop, s->is_unix);
     (void)uv_timer_init(&s->loop, &c->idle); /* allocates nothing */
     (void)uv_timer_init(&s->loop, &c->due);
     c->socket.handle.data = c->idle.data = c->due.data = c;
@@ -271,23 +271,6 @@ static struct conn *conn_new(vh__rpc_server *s)
     LIST_INSERT_HEAD(&s->conns, c, link);
     s->nconns++;
     return c;
-}
-
-static void on_refused(uv_handle_t *handle)
-{
-    free(handle);
-}
-
-/* Takes the connection off the queue to close it: left there it would be offered again and again. */
-static void refuse(vh__rpc_server *s)
-{
-    vh__rpc_socket *socket = calloc(1, sizeof(*socket));
-
-    if (!socket)
-        return;
-    vh__rpc_socket_init(s, socket);
-    (void)uv_accept(&s->listener.stream, &socket->stream); /* closed right here in any case */
-    uv_close(&socket->handle, on_refused);
 }
 
 void vh__rpc_on_connection(uv_stream_t *listener, int status)
@@ -300,7 +283,7 @@ void vh__rpc_on_connection(uv_stream_t *listener, int status)
     if (s->nconns < s->opts.max_connections)
         c = conn_new(s);
     if (!c) {
-        refuse(s);
+        vh__socket_refuse(&s->refusal, listener);
         return;
     }
     if (uv_accept(listener, &c->socket.stream) ||

@@ -6,19 +6,13 @@
 #include <uv.h>
 
 #include "rpc_stream_priv.h"
-
-/* libuv knows TCP and Unix sockets by different types, which begin alike. */
-typedef union vh__rpc_socket {
-    uv_handle_t handle;
-    uv_stream_t stream;
-    uv_tcp_t tcp;
-    uv_pipe_t pipe;
-} vh__rpc_socket;
+#include "socket.h"
 
 struct vh__rpc_server {
     vh__rpc_server_options opts;
     uv_loop_t loop;
-    vh__rpc_socket listener;
+    vh__socket listener;
+    vh__socket_refusal refusal;
     bool listening, is_unix;
     uv_timer_t grace;
     uv_async_t stop, wake;
@@ -31,8 +25,6 @@ struct vh__rpc_server {
     char in[16384]; /* one read at a time, on one thread */
 };
 
-/** Makes a socket of the kind that |s| listens on, not open yet. */
-void vh__rpc_socket_init(vh__rpc_server *s, vh__rpc_socket *socket);
 /** Listens as the options say, on |*fd| if it is one, which is taken then (-1). */
 VH_MUST_CHECK int vh__rpc_listen(vh__rpc_server *s, int *fd, vh_error *err);
 /** Stops listening. */

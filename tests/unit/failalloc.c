@@ -6,9 +6,13 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 static unsigned countdown, count; /* the test program's own: one sweep at a time, on one thread */
+static bool all;
 
 void *__real_malloc(size_t n);
 void *__real_calloc(size_t n, size_t m);
@@ -24,8 +28,8 @@ int __wrap_vasprintf(char **out, const char *fmt, va_list ap) __attribute__((for
 static bool fails(void)
 {
     __atomic_add_fetch(&count, 1, __ATOMIC_RELAXED);
-    if (__atomic_load_n(&countdown, __ATOMIC_RELAXED) == 0 ||
-        __atomic_sub_fetch(&countdown, 1, __ATOMIC_RELAXED) != 0)
+    if (!__atomic_load_n(&all, __ATOMIC_RELAXED) && (__atomic_load_n(&countdown, __ATOMIC_RELAXED) == 0 ||
+                                                     __atomic_sub_fetch(&countdown, 1, __ATOMIC_RELAXED) != 0))
         return false;
     errno = ENOMEM;
     return true;
@@ -62,6 +66,11 @@ void failalloc_at(unsigned nth)
     count = 0;
 }
 
+void failalloc_all(bool fail)
+{
+    __atomic_store_n(&all, fail, __ATOMIC_RELAXED);
+}
+
 unsigned failalloc_count(void)
 {
     return count;
@@ -84,4 +93,23 @@ void failalloc_sweep(int (*attempt)(void *arg), void *arg)
         if (rc != -ENOMEM)
             fail_msg("allocation %u of %u failing: got %d, want -ENOMEM", i, n, rc);
     }
+}
+
+unsigned failalloc_dial(int (*dial)(const void *to), const void *to)
+{
+    static const struct timeval patience = { .tv_sec = 5 };
+    int fds[FAILALLOC_DIALS];
+    unsigned closed = 0;
+    char byte;
+
+    failalloc_all(true);
+    for (unsigned i = 0; i < FAILALLOC_DIALS; i++)
+        fds[i] = dial(to);
+    for (unsigned i = 0; i < FAILALLOC_DIALS; i++) {
+        if (setsockopt(fds[i], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0)
+            closed += recv(fds[i], &byte, 1, 0) == 0;
+        close(fds[i]);
+    }
+    failalloc_all(false);
+    return closed;
 }

@@ -8,8 +8,12 @@
 
 #include <stdbool.h>
 
+#define FAILALLOC_DIALS 8u
+
 /** Makes the |nth| allocation from now fail (1 = the next one); 0: none does. Also starts the count anew. */
 void failalloc_at(unsigned nth);
+/** Makes all allocations fail, of whatever thread, until it is told that they do not. */
+void failalloc_all(bool fail);
 /** Allocations since the last failalloc_at(). */
 unsigned failalloc_count(void);
 
@@ -18,5 +22,11 @@ unsigned failalloc_count(void);
  * Fails the running cmocka test unless the undisturbed run succeeds and every disturbed one returns -ENOMEM.
  */
 void failalloc_sweep(int (*attempt)(void *arg), void *arg);
+
+/**
+ * Connects FAILALLOC_DIALS times to a server by |dial|, whose allocations all fail meanwhile. How many of the connections
+ * it closed; a server that left them where they are is deaf from then on.
+ */
+unsigned failalloc_dial(int (*dial)(const void *to), const void *to);
 
 #endif

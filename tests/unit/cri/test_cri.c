@@ -534,6 +534,23 @@ static void the_end_waits_for_calls_as_long_as_its_grace(void **state)
     fixture_stop(&f);
 }
 
+static int dial_to(const void *fixture)
+{
+    return dial(((const struct fixture *)fixture)->front);
+}
+
+static void who_comes_while_there_is_no_memory_is_closed_and_others_are_served_later(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    fixture_start(&f);
+    start_backend(&f);
+    assert_int_equal(failalloc_dial(dial_to, &f), FAILALLOC_DIALS);
+    assert_served(&f);
+    fixture_stop(&f);
+}
+
 static int make_and_free(void *arg)
 {
     struct fixture *f = arg;
@@ -592,6 +609,7 @@ int main(void)
         cmocka_unit_test(silent_connections_lock_nobody_out),
         cmocka_unit_test(a_client_that_goes_takes_its_call_along),
         cmocka_unit_test(the_end_waits_for_calls_as_long_as_its_grace),
+        cmocka_unit_test(who_comes_while_there_is_no_memory_is_closed_and_others_are_served_later),
         cmocka_unit_test(making_survives_failing_allocations),
         cmocka_unit_test(calls_of_every_kind_pass_between_strangers),
     };

@@ -265,6 +265,27 @@ static void a_stop_ends_it_with_connections_in_every_state(void **state)
     testenv_fini(&f.t);
 }
 
+static int dial_to(const void *fixture)
+{
+    return dial(fixture);
+}
+
+static void who_comes_while_there_is_no_memory_is_closed_and_others_are_served_later(void **state)
+{
+    struct fixture f;
+    char text[1024];
+    int fd;
+
+    (void)state;
+    start(&f, (vh__http_server_options){ 0 });
+    assert_int_equal(failalloc_dial(dial_to, &f), FAILALLOC_DIALS);
+    fd = dial(&f);
+    say(fd, REQUEST);
+    assert_true(hear(fd, text, sizeof(text), "hello\n") > 0);
+    close(fd);
+    stop(&f);
+}
+
 static int make(void *arg)
 {
     vh__http_server_options o = { .listen_fd = dup(*(int *)arg), .handler = answer };
@@ -311,6 +332,7 @@ int main(void)
         cmocka_unit_test(a_peer_that_goes_before_its_answer_ends_nobody_else),
         cmocka_unit_test(slow_peers_are_closed),
         cmocka_unit_test(one_connection_too_many_is_closed_and_the_others_serve),
+        cmocka_unit_test(who_comes_while_there_is_no_memory_is_closed_and_others_are_served_later),
         cmocka_unit_test(a_stop_ends_it_with_connections_in_every_state),
         cmocka_unit_test(a_server_that_cannot_be_made_leaves_nothing),
     };

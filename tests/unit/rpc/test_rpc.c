@@ -190,6 +190,25 @@ static void connections_beyond_the_limit_are_closed(void **state)
     fixture_stop(&f);
 }
 
+static int dial_to(const void *fixture)
+{
+    return dial(vh__rpc_server_port(((const struct fixture *)fixture)->server));
+}
+
+static void who_comes_while_there_is_no_memory_is_closed_and_others_are_served_later(void **state)
+{
+    struct fixture f;
+    vh__rpc_client *c;
+
+    (void)state;
+    fixture_start(&f, (vh__rpc_server_options){ 0 });
+    assert_int_equal(failalloc_dial(dial_to, &f), FAILALLOC_DIALS);
+    c = client_of(&f);
+    assert_greets(c);
+    vh__rpc_client_free(c);
+    fixture_stop(&f);
+}
+
 static void stopping_ends_connections_that_have_nothing_under_way(void **state)
 {
     struct fixture f;
@@ -391,6 +410,7 @@ int main(void)
         cmocka_unit_test(pings_are_answered),
         cmocka_unit_test(a_peer_that_never_reads_stops_being_read),
         cmocka_unit_test(connections_beyond_the_limit_are_closed),
+        cmocka_unit_test(who_comes_while_there_is_no_memory_is_closed_and_others_are_served_later),
         cmocka_unit_test(stopping_ends_connections_that_have_nothing_under_way),
         cmocka_unit_test(a_server_that_never_runs_is_freed),
         cmocka_unit_test(servers_that_do_not_speak_grpc_are_errors),
