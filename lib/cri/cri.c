@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "log.h"
+#include "methods.h"
 #include "metric.h"
 #include "rpc_proxy.h"
 #include "thread.h"
@@ -19,27 +19,19 @@ struct vh__cri {
     bool running;
 };
 
-/* Clients choose names of methods; only those that containerd knows become series of their own. */
-static const char *method_label(const vh__grpc_proxied *call)
-{
-    const char *slash = strrchr(call->path, '/');
-
-    if (!call->answered || call->status == VH_GRPC_UNIMPLEMENTED || !slash)
-        return "other";
-    return slash + 1;
-}
-
 /* On the loop's thread. */
 static void on_call(const vh__grpc_proxied *ended, void *arg)
 {
     vh__cri *cri = arg;
+    const char *method;
 
     cri->open += ended ? -1 : 1;
     vh__metric(cri->env, "vhive_cri_open_calls", cri->open, NULL);
     if (!ended)
         return;
-    vh__metric(cri->env, "vhive_cri_calls_total", 1, method_label(ended), vh__grpc_status_name(ended->status));
-    vh__metric(cri->env, "vhive_cri_call_seconds", ended->took_ns, method_label(ended));
+    method = vh__cri_method(ended->path);
+    vh__metric(cri->env, "vhive_cri_calls_total", 1, method, vh__grpc_status_name(ended->status));
+    vh__metric(cri->env, "vhive_cri_call_seconds", ended->took_ns, method);
 }
 
 static int make_proxy(vh__cri *cri, const vh__cri_options *opts, vh_error *err)

@@ -32,7 +32,7 @@ struct fixture {
     vh__cri *cri;
     vh__rpc_server *server;
     pthread_t thread;
-    int64_t open, ok, other;
+    int64_t open, ok, other, rest; /* calls by method: Version, "other", and neither */
 };
 
 static void on_metric(const char *name, const char *const *values, int64_t amount, void *arg)
@@ -42,8 +42,10 @@ static void on_metric(const char *name, const char *const *values, int64_t amoun
     if (strcmp(name, "vhive_cri_open_calls") == 0)
         __atomic_store_n(&f->open, amount, __ATOMIC_SEQ_CST);
     else if (strcmp(name, "vhive_cri_calls_total") == 0)
-        __atomic_fetch_add(strcmp(values[0], "Version") == 0 && strcmp(values[1], "OK") == 0 ? &f->ok : &f->other, amount,
-                           __ATOMIC_SEQ_CST);
+        __atomic_fetch_add(strcmp(values[0], "Version") == 0 && strcmp(values[1], "OK") == 0 ? &f->ok
+                           : strcmp(values[0], "other") == 0                                 ? &f->other
+                                                                                             : &f->rest,
+                           amount, __ATOMIC_SEQ_CST);
 }
 
 static vh__grpc_status version(const vh__rpc_request *request, vh__rpc_answer *answer, void *arg)
@@ -222,7 +224,7 @@ static void a_path_too_long_for_a_socket_is_refused(void **state)
     fixture_stop(&f);
 }
 
-static void calls_are_counted_by_the_methods_that_the_runtime_knows(void **state)
+static void calls_are_counted_by_the_methods_that_cri_has(void **state)
 {
     struct fixture f;
     char message[256];
@@ -233,9 +235,12 @@ static void calls_are_counted_by_the_methods_that_the_runtime_knows(void **state
     for (int i = 0; i < 5; i++)
         assert_served(&f);
     assert_int_equal(call(&f, "Invented", 1, message), VH_GRPC_UNIMPLEMENTED);
+    assert_int_equal(call(&f, "Slow", 1, message), VH_GRPC_OK); /* it is there, but no method of CRI */
+    assert_int_equal(call(&f, "RuntimeConfig", 1, message), VH_GRPC_UNIMPLEMENTED);
     fixture_stop(&f);
     assert_int_equal(f.ok, 5);
-    assert_int_equal(f.other, 1);
+    assert_int_equal(f.other, 2);
+    assert_int_equal(f.rest, 1);
 }
 
 /* A backend of bytes: greets whoever connects with |say| and hangs up, or with |hold| waits for the other to do so. */
@@ -600,7 +605,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_sockets_file_is_left_to_its_maker),
         cmocka_unit_test(a_path_too_long_for_a_socket_is_refused),
-        cmocka_unit_test(calls_are_counted_by_the_methods_that_the_runtime_knows),
+        cmocka_unit_test(calls_are_counted_by_the_methods_that_cri_has),
         cmocka_unit_test(backends_that_do_not_speak_grpc_are_unavailable),
         cmocka_unit_test(a_backend_that_is_not_there_is_unavailable_in_time),
         cmocka_unit_test(a_backend_that_restarts_is_met_again_on_the_same_connection),
