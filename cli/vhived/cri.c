@@ -12,7 +12,8 @@ int vhived_cri_start(vhived *d, vh_error *err)
     return vh__cri_new(&(vh__cri_options){ .env = d->env,
                                            .listen_fd = vh_steal_fd(&s->fd),
                                            .containerd = vh_config_str(config, "cri.containerd_sock"),
-                                           .max_message = vh_config_u64(config, "cri.max_message") },
+                                           .max_message = vh_config_u64(config, "cri.max_message"),
+                                           .end = d->cli->cancel },
                        &d->cri, err);
 }
 

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -14,6 +16,8 @@
 struct vh__cri {
     const vh_env *env;
     vh__rpc_proxy *proxy;
+    vh_cancel *end;
+    atomic_bool ending; /* as it was told to */
     int64_t open; /* calls under way */
     pthread_t thread;
     bool running;
@@ -53,8 +57,11 @@ static void *serve(void *arg)
     vh__cri *cri = arg;
     vh_error err = { 0 };
 
-    if (vh__rpc_proxy_run(cri->proxy, &err))
-        vh__log(cri->env, VH_LOG_ERROR, "cri", NULL, "the CRI socket is served no longer: %s", err.msg);
+    if (vh__rpc_proxy_run(cri->proxy, &err) || !cri->ending)
+        vh__log(cri->env, VH_LOG_ERROR, "cri", NULL, "the CRI socket is served no longer: %s",
+                err.code ? err.msg : "its event loop ended by itself");
+    if (cri->end)
+        vh_cancel_trigger(cri->end);
     return NULL;
 }
 
@@ -83,6 +90,7 @@ int vh__cri_new(const vh__cri_options *opts, vh__cri **cri, vh_error *err)
         return vh_error_set(err, -ENOMEM, "CRI socket");
     }
     c->env = opts->env;
+    c->end = opts->end;
     rc = start(c, opts, err);
     if (rc) {
         vh__cri_free(c);
@@ -97,6 +105,7 @@ void vh__cri_free(vh__cri *cri)
     if (!cri)
         return;
     if (cri->running) {
+        cri->ending = true;
         vh__rpc_proxy_stop(cri->proxy);
         (void)pthread_join(cri->thread, NULL); /* fails only for a thread that is none */
     }

@@ -36,6 +36,7 @@ typedef struct vh__cri_options {
     const char *containerd; /* default VH_CRI_CONTAINERD */
     size_t max_message;     /* bytes of one message, either way; default VH_CRI_MESSAGE_MAX */
     uint32_t grace_ms;      /* vh__cri_free(): time for calls under way; default 5000 */
+    vh_cancel *end;         /* triggered when it serves no longer, told to or not; borrowed; default none */
 } vh__cri_options;
 
 typedef struct vh__cri vh__cri;

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,6 +21,7 @@
 #include "listen.h"
 #include "path.h"
 #include "rpc.h"
+#include "rpc_proxy.h"
 #include "spawn.h"
 
 #define PREFACE  "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -556,6 +558,44 @@ static void who_comes_while_there_is_no_memory_is_closed_and_others_are_served_l
     fixture_stop(&f);
 }
 
+static atomic_bool loop_fails;
+
+int __real_vh__rpc_proxy_run(vh__rpc_proxy *proxy, vh_error *err);
+int __wrap_vh__rpc_proxy_run(vh__rpc_proxy *proxy, vh_error *err);
+
+int __wrap_vh__rpc_proxy_run(vh__rpc_proxy *proxy, vh_error *err)
+{
+    return loop_fails ? vh_error_set(err, -EIO, "made up") : __real_vh__rpc_proxy_run(proxy, err);
+}
+
+static void its_owner_hears_of_an_end_that_was_not_asked_for(void **state)
+{
+    struct fixture f;
+    vh_cancel *end = NULL;
+    struct pollfd p = { .events = POLLIN };
+    vh_error err = { 0 };
+
+    (void)state;
+    fixture_init(&f);
+    assert_ok(vh_cancel_new(&end, &err), err);
+    p.fd = vh__cancel_fd(end);
+    assert_ok(start(&f, (vh__cri_options){ .end = end }, &err), err);
+    assert_int_equal(poll(&p, 1, 50), 0); /* it serves */
+    vh__cri_free(f.cri);
+    loop_fails = true;
+    vh_cancel_free(end);
+    assert_ok(vh_cancel_new(&end, &err), err);
+    p.fd = vh__cancel_fd(end);
+    (void)unlink(f.front);
+    assert_ok(start(&f, (vh__cri_options){ .end = end }, &err), err);
+    assert_int_equal(poll(&p, 1, 10000), 1);
+    vh__cri_free(f.cri);
+    f.cri = NULL;
+    vh_cancel_free(end);
+    loop_fails = false;
+    fixture_stop(&f);
+}
+
 static int make_and_free(void *arg)
 {
     struct fixture *f = arg;
@@ -615,6 +655,7 @@ int main(void)
         cmocka_unit_test(a_client_that_goes_takes_its_call_along),
         cmocka_unit_test(the_end_waits_for_calls_as_long_as_its_grace),
         cmocka_unit_test(who_comes_while_there_is_no_memory_is_closed_and_others_are_served_later),
+        cmocka_unit_test(its_owner_hears_of_an_end_that_was_not_asked_for),
         cmocka_unit_test(making_survives_failing_allocations),
         cmocka_unit_test(calls_of_every_kind_pass_between_strangers),
     };
