@@ -1,4 +1,4 @@
-#include "proto.h"
+#include "proto_priv.h"
 
 #include <errno.h>
 #include <string.h>
@@ -165,6 +165,7 @@ int vh__proto_unpack(const ProtobufCMessageDescriptor *type, const void *bytes, 
     struct budget budget = { .left = VH_PROTO_MEMORY };
     ProtobufCAllocator allocator = { .alloc = take, .free = give_back, .allocator_data = &budget };
     ProtobufCMessage *m = protobuf_c_message_unpack(type, &allocator, n, bytes);
+    const char *cut = m && n ? vh__proto_cut_text(type, bytes, n) : NULL;
     int rc;
 
     if (!m && budget.passed)
@@ -173,7 +174,10 @@ int vh__proto_unpack(const ProtobufCMessageDescriptor *type, const void *bytes, 
         return vh_error_set(err, -ENOMEM, "%s", type->name);
     if (!m)
         return vh_error_set(err, VH_EINVALID, "%s: the %zu bytes are no such message", type->name, n);
-    rc = vh__proto_check(m, err);
+    if (cut)
+        rc = vh_error_set(err, VH_EINVALID, "%s: there is a zero byte in the text of %s", type->name, cut);
+    else
+        rc = vh__proto_check(m, err);
     if (rc) {
         vh__proto_free(m);
         return rc;

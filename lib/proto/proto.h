@@ -35,7 +35,7 @@ VH_MUST_CHECK int vh__proto_pack(ProtobufCMessage *message, vh__buf *out, vh_err
 VH_MUST_CHECK int vh__proto_check(ProtobufCMessage *message, vh_error *err);
 /**
  * Reads a message of the type |type|; on success the caller owns |*message| (vh__proto_free()).
- * VH_EINVALID: not such a message, or text that is no UTF-8; VH_ELIMIT: takes more than VH_PROTO_MEMORY; -ENOMEM.
+ * VH_EINVALID: not such a message, or text that is no UTF-8 or has a zero byte in it; VH_ELIMIT: takes more than VH_PROTO_MEMORY; -ENOMEM.
  */
 VH_MUST_CHECK int vh__proto_unpack(const ProtobufCMessageDescriptor *type, const void *bytes, size_t n,
                                    ProtobufCMessage **message, vh_error *err);

@@ -82,6 +82,31 @@ static void text_deep_inside_is_looked_at(void **state)
     assert_null(m);
 }
 
+static void text_with_a_zero_byte_is_refused_and_not_cut(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t n;
+        int want;
+    } rows[] = {
+        { "\x1a\x03" "a\0b", 5, VH_EINVALID },                /* Event.type */
+        { "\x08\x00\x1a\x01" "a\x1a\x01\0", 8, VH_EINVALID }, /* the second one counts, and is empty by its length */
+        { "\x1a\x02" "ab\x9a\x06\x02\0\0", 9, 0 },           /* a member that is not known */
+        { "\x08\x00\x1a\x00", 4, 0 },
+    };
+    vh_error err = { 0 };
+
+    (void)state;
+    for (size_t i = 0; i < VH_ARRAY_LEN(rows); i++) {
+        ProtobufCMessage *m = NULL;
+
+        assert_int_equal(vh__proto_unpack(&vhive__control__v1__event__descriptor, rows[i].bytes, rows[i].n, &m, &err),
+                         rows[i].want);
+        vh__proto_free(m);
+    }
+    assert_non_null(strstr(err.msg, "zero byte"));
+}
+
 static void a_message_takes_only_so_much_memory(void **state)
 {
     size_t n = 2000000; /* a million texts of no length, which take 16 and more bytes each */
@@ -225,6 +250,7 @@ int main(void)
         cmocka_unit_test(bytes_that_are_not_utf8_are_written_as_question_marks),
         cmocka_unit_test(a_message_is_after_its_writing_what_it_was_before),
         cmocka_unit_test(text_deep_inside_is_looked_at),
+        cmocka_unit_test(text_with_a_zero_byte_is_refused_and_not_cut),
         cmocka_unit_test(a_message_takes_only_so_much_memory),
         cmocka_unit_test(every_error_has_a_status_and_comes_back_by_its_name),
         cmocka_unit_test(a_status_without_details_is_the_nearest_error),
