@@ -189,7 +189,8 @@ typedef bool (*vh_event_fn)(const vh_event *event, void *arg);
 /**
  * Hands the events after |since| (0: from now on, 1: all that are kept) of the function |name| (NULL: all) to |each| as
  * they come, on the caller's thread. The last 1024 are kept; a watcher that falls behind is told by an event
- * "events.lost". Ends when |each| returns false (0), or with the call's bounds. Default: no deadline.
+ * "events.lost", and so is one whose |since| is of a process before this one, with sequence 1: what is kept follows.
+ * Ends when |each| returns false (0), or with the call's bounds. Default: no deadline.
  */
 VH_API VH_MUST_CHECK int vh_functions_events(vh_functions *f, const char *name, uint64_t since, const vh_call *call,
                                              vh_event_fn each, void *arg, vh_error *err);

@@ -39,8 +39,14 @@ bool vh__events_next(const struct events *events, uint64_t since, struct event *
 {
     uint64_t kept = events->last > VH_EVENTS_KEPT ? events->last - VH_EVENTS_KEPT : 0;
 
-    if (since >= events->last)
+    if (since == events->last)
         return false;
+    if (since > events->last) { /* by the count of a process before this one */
+        *event = (struct event){ .time_ns = vh__clock_real_ns(), .sequence = 1, .type = "events.lost" };
+        snprintf(event->message, sizeof(event->message), "events begin anew: vhived was restarted after number %llu",
+                 (unsigned long long)since);
+        return true;
+    }
     if (since < kept || !events->ring) {
         tell_lost(since, events->ring ? kept : events->last, event);
         return true;

@@ -26,7 +26,8 @@ void vh__events_add(struct events *events, const char *type, const char *functio
                     const char *message);
 /**
  * Copies the first event after |since| into |*event|; false: there is none yet. If some after |since| are not kept any
- * more, it is one of type "events.lost" whose sequence is that of the last of them.
+ * more, it is one of type "events.lost" whose sequence is that of the last of them; 1 where |since| is of a process
+ * before this one, whose events are not kept.
  */
 bool vh__events_next(const struct events *events, uint64_t since, struct event *event);
 

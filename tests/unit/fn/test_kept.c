@@ -7,6 +7,24 @@
 #include "events.h"
 #include "logs.h"
 
+static void a_position_of_a_process_before_is_told_and_begun_anew(void **state)
+{
+    struct events e = { .last = 1 }; /* as functions have it from the beginning */
+    struct event next;
+
+    (void)state;
+    assert_true(vh__events_next(&e, 120, &next));
+    assert_string_equal(next.type, "events.lost");
+    assert_int_equal(next.sequence, 1);
+    assert_false(vh__events_next(&e, 1, &next));
+    vh__events_add(&e, "one", "f", "vm-1", "first");
+    assert_true(vh__events_next(&e, 120, &next));
+    assert_string_equal(next.type, "events.lost");
+    assert_true(vh__events_next(&e, next.sequence, &next));
+    assert_string_equal(next.type, "one");
+    vh__events_fini(&e);
+}
+
 static void events_come_in_their_order(void **state)
 {
     struct events e = { 0 };
@@ -125,6 +143,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(events_come_in_their_order),
+        cmocka_unit_test(a_position_of_a_process_before_is_told_and_begun_anew),
         cmocka_unit_test(who_falls_behind_is_told),
         cmocka_unit_test(the_last_lines_are_found_in_whatever_pieces),
         cmocka_unit_test(the_oldest_output_goes_first),
