@@ -15,6 +15,7 @@
 #include "activate.h"
 #include "address.h"
 #include "listen.h"
+#include "log.h"
 #include "pipes.h"
 #include "watch.h"
 
@@ -91,6 +92,7 @@ struct vh__activator {
     struct vh__listeners listeners, closed; /* freed as graves are */
     bool paused; /* nothing is accepted, for want of descriptors */
     int64_t paused_until_ms;
+    vh__log_pace silent; /* about instances that accept nothing */
     vh__pipes pipes;
     int64_t now_ms; /* since the last events came */
     pthread_mutex_t lock;

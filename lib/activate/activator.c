@@ -94,15 +94,24 @@ static void woken(vh__watch *w, uint32_t events)
     vh_ignore(read(w->fd, &count, sizeof(count)) < 0); /* tasks are run after each round of events */
 }
 
+static void tell_silence(const vh__conn *c)
+{
+    vh__activator *a = c->a;
+    uint32_t more = 0;
+
+    if (vh__log_paced(&a->silent, a->now_ms * VH_NS_PER_MS, &more))
+        vh__log(a->opts.env, VH_LOG_WARN, "activate", NULL,
+                "a connection had its instance, which accepted nothing for %u ms; last: %s (and %u before it, not told)",
+                a->opts.wait_ms, vh_strerror(-c->last_error), more);
+}
+
 static void end_overdue(vh__activator *a)
 {
     vh__conn *c;
 
     while ((c = TAILQ_FIRST(&a->timed)) && c->deadline_ms <= a->now_ms) {
         if (c->state == VH_CONN_CONNECTING)
-            vh__log(a->opts.env, VH_LOG_WARN, "activate", NULL,
-                    "a connection had its instance, which accepted nothing for %u ms; last: %s", a->opts.wait_ms,
-                    vh_strerror(-c->last_error));
+            tell_silence(c);
         vh__conn_end(c, true);
     }
 }

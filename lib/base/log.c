@@ -42,3 +42,15 @@ void vh__progress(const vh_env *env, const vh__wait *w, const char *what, const 
     else if (env->progress)
         env->progress(&progress, env->progress_arg);
 }
+
+bool vh__log_paced(vh__log_pace *pace, int64_t now_ns, uint32_t *left_out)
+{
+    if (now_ns < pace->next_ns) {
+        pace->left_out++;
+        return false;
+    }
+    pace->next_ns = now_ns + VH_LOG_PAUSE_NS;
+    *left_out = pace->left_out;
+    pace->left_out = 0;
+    return true;
+}

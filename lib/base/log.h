@@ -4,7 +4,19 @@
 
 #include <vhive/env.h>
 
+#include "clock.h"
 #include "wait.h"
+
+/** Keeps records that many peers can cause down to one in VH_LOG_PAUSE_NS. Zero-initialise; its owner's lock guards it. */
+typedef struct vh__log_pace {
+    int64_t next_ns;
+    uint32_t left_out;
+} vh__log_pace;
+
+#define VH_LOG_PAUSE_NS (5 * VH_NS_PER_S)
+
+/** True if a record may be made at |now_ns| (CLOCK_MONOTONIC); |*left_out| is how many were not since the last one. */
+bool vh__log_paced(vh__log_pace *pace, int64_t now_ns, uint32_t *left_out);
 
 bool vh__log_enabled(const vh_env *env, vh_log_level level);
 /** Makes one record; |vm| may be NULL. Messages longer than 1 KiB are cut. Any thread. */

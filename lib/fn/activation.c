@@ -12,6 +12,7 @@
 
 #include "activate.h"
 #include "auto.h"
+#include "clock.h"
 #include "log.h"
 
 /* Descriptors are the limit before this is. */
@@ -32,13 +33,22 @@ static void granted(struct want *want, struct body *body)
     vh__conn_grant(link->conn, (const struct sockaddr *)&to, sizeof(to));
 }
 
+static void tell_refusal(struct function *fn, const char *why)
+{
+    uint32_t more = 0;
+
+    if (vh__log_paced(&fn->refusals, vh__clock_mono_ns(), &more))
+        vh__log(fn->f->o.env, VH_LOG_WARN, "fn", NULL, "a connection was refused: %s (and %u before it, not told)", why,
+                more);
+}
+
 /* A connection can be told nothing but that it is over: why, the log tells. */
 static void refused(struct want *want, int code, const char *why)
 {
     struct link *link = (struct link *)want;
 
     (void)code;
-    vh__log(want->fn->f->o.env, VH_LOG_WARN, "fn", NULL, "a connection was refused: %s", why);
+    tell_refusal(want->fn, why);
     vh__conn_set_data(link->conn, NULL); /* its peer may be going right now, and ended() be waiting for the lock */
     vh__conn_refuse(link->conn);
     free(link);

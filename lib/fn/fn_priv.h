@@ -8,6 +8,7 @@
 
 #include "bell.h"
 #include "events.h"
+#include "log.h"
 #include "fn.h"
 #include "logs.h"
 #include "plan.h"
@@ -25,6 +26,7 @@ struct function {
     char last_error[VH_ERROR_MSG]; /* of the last start that failed */
     int last_code;
     struct log log;
+    vh__log_pace refusals;
     uint32_t users; /* who look at it without the lock: it is not freed before they let go */
     bool gone;      /* out of the plan and the list */
 };

@@ -83,6 +83,22 @@ static void without_sinks_nothing_is_told(void **state)
     vh_env_free(env);
 }
 
+static void records_that_strangers_cause_are_told_once_in_a_while(void **state)
+{
+    vh__log_pace pace = { 0 };
+    uint32_t more = 99;
+
+    (void)state;
+    assert_true(vh__log_paced(&pace, 1, &more));
+    assert_int_equal(more, 0);
+    for (int64_t i = 0; i < 1000; i++)
+        assert_false(vh__log_paced(&pace, 2 + i, &more));
+    assert_true(vh__log_paced(&pace, 1 + VH_LOG_PAUSE_NS, &more));
+    assert_int_equal(more, 1000);
+    assert_true(vh__log_paced(&pace, 2 + 2 * VH_LOG_PAUSE_NS, &more));
+    assert_int_equal(more, 0);
+}
+
 static void the_log_level_changes_while_it_is_used(void **state)
 {
     struct seen seen = { 0 };
@@ -122,6 +138,7 @@ int main(void)
         cmocka_unit_test(sinks_get_what_modules_tell),
         cmocka_unit_test(without_sinks_nothing_is_told),
         cmocka_unit_test(the_log_level_changes_while_it_is_used),
+        cmocka_unit_test(records_that_strangers_cause_are_told_once_in_a_while),
         cmocka_unit_test(an_older_program_gives_no_later_sinks),
     };
 
