@@ -40,9 +40,13 @@ vh__wait vh__client_bounds(const vh_call *call, uint32_t default_ms)
     return w;
 }
 
+/* A daemon that lives accepts at once, also for calls that have no bounds of their own. */
+#define CONNECT_MS 10000
+
 static int connect_to(const vh_client *client, const vh__wait *w, vh__client_call *c, vh_error *err)
 {
-    int rc = vh__rpc_client_connect(client->socket, w, &c->rpc, err);
+    vh__wait soon = vh__wait_within(w, CONNECT_MS);
+    int rc = vh__rpc_client_connect(client->socket, &soon, &c->rpc, err);
 
     if (rc != -ENOENT && rc != -ECONNREFUSED)
         return rc;
