@@ -15,6 +15,7 @@ typedef struct vh__watch vh__watch;
 struct vh__watch {
     int fd;          /* -1: none. Owned */
     bool added;      /* it is in the set, for |events| */
+    int epoll;       /* that set */
     uint32_t events;
     void (*ready)(vh__watch *w, uint32_t events);
 };
@@ -24,7 +25,7 @@ struct vh__watch {
  * unless |events| has EPOLLET. 0 or -errno of epoll_ctl(2).
  */
 int vh__watch_set(int epoll, vh__watch *w, uint32_t events);
-/** Closes the descriptor, which takes it out of the set; events of it that were fetched already are dropped. */
+/** Takes the descriptor out of the set and closes it; events of it that were fetched already are dropped. */
 void vh__watch_close(vh__watch *w);
 /** Sees to it that closing a TCP connection is a reset for its peer, not an end. */
 void vh__watch_be_reset(vh__watch *w);

@@ -1,15 +1,18 @@
 /* Connections through an activator, over real sockets: the test is the clients and the instance, turn by turn. */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "activate.h"
@@ -279,6 +282,60 @@ static void granted_at_once_it_is_relayed(void **state)
     hear_end(client);
     close(client);
     wait_for(&w, &w.ended_granted, 1);
+    finish(&w);
+}
+
+/* Descriptors in the epoll sets of this process. */
+static unsigned watched(void)
+{
+    DIR *dir = opendir("/proc/self/fdinfo");
+    const struct dirent *e;
+    unsigned n = 0;
+
+    assert_non_null(dir);
+    while ((e = readdir(dir))) {
+        char line[128];
+        int fd = openat(dirfd(dir), e->d_name, O_RDONLY | O_CLOEXEC);
+        FILE *f = fd >= 0 && e->d_name[0] != '.' ? fdopen(fd, "r") : NULL;
+
+        while (f && fgets(line, sizeof(line), f))
+            n += strncmp(line, "tfd:", 4) == 0;
+        if (f)
+            fclose(f);
+        else if (fd >= 0)
+            close(fd);
+    }
+    closedir(dir);
+    return n;
+}
+
+static void a_process_that_is_being_started_keeps_nothing_watched(void **state)
+{
+    struct world w;
+    int client, instance;
+    unsigned before, left;
+    pid_t child;
+
+    (void)state;
+    begin(&w, true);
+    before = watched();
+    join(&w, &client, &instance);
+    say(client, "hello");
+    hear(instance, "hello");
+    child = fork(); /* it has copies of all descriptors, as any has before it executes a program */
+    if (child == 0)
+        for (;;)
+            pause();
+    assert_return_code(child, errno);
+    shutdown(client, SHUT_RDWR); /* closing would tell nobody */
+    shutdown(instance, SHUT_RDWR);
+    close(client);
+    close(instance);
+    wait_for(&w, &w.ended_granted, 1);
+    left = watched();
+    kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(left, before);
     finish(&w);
 }
 
@@ -1038,6 +1095,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_connection_waits_and_is_relayed_once_granted),
         cmocka_unit_test(granted_at_once_it_is_relayed),
+        cmocka_unit_test(a_process_that_is_being_started_keeps_nothing_watched),
         cmocka_unit_test(a_refused_connection_is_reset),
         cmocka_unit_test(a_peer_that_goes_while_it_waits_is_over_at_once),
         cmocka_unit_test(a_peer_that_ended_its_request_is_answered),
