@@ -95,7 +95,8 @@ VH_API VH_MUST_CHECK int vh_vm_run(vh_vms *vms, const vh_run_options *opts, cons
 
 /**
  * Boots the function, waits for readiness, saves a snapshot and stops it. |id| (at least 72 bytes) gets its id.
- * A snapshot of the same key that exists already is kept, and its id returned, unless |again| is set.
+ * A snapshot of the same key that exists already is kept, and its id returned; |again| replaces it, once the new one is
+ * whole, unless it is in use (VH_ESTATE).
  */
 VH_API VH_MUST_CHECK int vh_vm_snapshot_create(vh_vms *vms, const vh_run_options *opts, bool again,
                                                const vh_call *call, char *id, vh_error *err);
@@ -182,7 +183,7 @@ VH_API VH_MUST_CHECK int vh_vm_resume(vh_vm *vm, const vh_call *call, vh_error *
  * output is held back), then frozen for as long as copying its memory takes, a tenth of a second or more for each
  * 100 MiB in use, and told the time when it goes on. Connections survive that; in clones they are dead. |id| (at least
  * 72 bytes) gets the snapshot's id. One of the same key that exists already is kept, and its id returned; |again|
- * removes it first.
+ * replaces it, once the new one is whole.
  *
  * Only a VM that was booted (vh_vm_engine()), without |restore_env|, can be saved. Whatever is returned, |vm| goes on,
  * if it can. Default deadline: the configured boot deadline.

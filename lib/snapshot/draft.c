@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -25,6 +26,7 @@ struct vh__snapshot_draft {
     int vmstate_fd, memory_fd;
     uint64_t memory_bytes; /* 0: none saved */
     char (*chunks)[VH_DIGEST_TEXT];
+    bool again; /* one that is there already is replaced */
     bool published;
 };
 
@@ -33,13 +35,20 @@ int vh__snapshot_draft_vmstate_fd(const vh__snapshot_draft *draft)
     return draft->vmstate_fd;
 }
 
+/* Of the draft, or of the snapshot that it replaced: whichever bears the draft's name. */
+static void discard(const vh__snapshot_draft *d)
+{
+    if (vh__snapshot_dir_discard(d->s, d->name, NULL))
+        vh__log(d->s->env, VH_LOG_WARN, "snapshot", NULL, "%s/%s is left behind; the next program removes it",
+                d->s->path, d->name);
+}
+
 void vh__snapshot_draft_abort(vh__snapshot_draft *draft)
 {
     if (!draft)
         return;
-    if (draft->dir_fd >= 0 && !draft->published && vh__snapshot_dir_discard(draft->s, draft->name, NULL))
-        vh__log(draft->s->env, VH_LOG_WARN, "snapshot", NULL, "%s/%s is left behind; the next program removes it",
-                draft->s->path, draft->name);
+    if (draft->dir_fd >= 0 && !draft->published)
+        discard(draft);
     vh__fd_close(&draft->memory_fd);
     vh__fd_close(&draft->vmstate_fd);
     vh__fd_close(&draft->dir_fd); /* the lock, last: until here the files are ours */
@@ -48,7 +57,7 @@ void vh__snapshot_draft_abort(vh__snapshot_draft *draft)
     free(draft);
 }
 
-static int draft_new(vh_snapshots *s, const cJSON *identity, vh__snapshot_draft **out, vh_error *err)
+static int draft_new(vh_snapshots *s, const cJSON *identity, bool again, vh__snapshot_draft **out, vh_error *err)
 {
     char key[VH_DIGEST_TEXT];
     int rc = vh__snapshot_key(identity, key, err);
@@ -63,6 +72,7 @@ static int draft_new(vh_snapshots *s, const cJSON *identity, vh__snapshot_draft 
         return vh_error_set(err, -ENOMEM, "draft of a snapshot");
     }
     d->s = s;
+    d->again = again;
     d->dir_fd = d->vmstate_fd = d->memory_fd = -1;
     memcpy(d->key, key, sizeof(key));
     vh__snapshot_id_of(key, d->id);
@@ -99,7 +109,7 @@ static int lock_or_find(vh__snapshot_draft *d, const vh__wait *w, vh_error *err)
     for (;;) {
         int rc;
 
-        if (vh__snapshot_dir_exists(d->s, d->id))
+        if (!d->again && vh__snapshot_dir_exists(d->s, d->id))
             return vh_error_set(err, VH_EEXISTS, "snapshot %s: it is there already", d->id);
         if (d->dir_fd >= 0)
             return 0;
@@ -117,15 +127,38 @@ static int create_file(vh__snapshot_draft *d, const char *name, int *fd, vh_erro
     return *fd < 0 ? vh_error_set(err, -errno, "create %s/%s/%s", d->s->path, d->name, name) : 0;
 }
 
-int vh__snapshot_draft_begin(vh_snapshots *s, const cJSON *identity, const vh__wait *w, vh__snapshot_draft **draft,
-                             vh_error *err)
+/* Keeps VMs, which open its memory by its name, from the snapshot that is to be replaced. |*fd| < 0: there is none. */
+static int lock_old(const vh__snapshot_draft *d, int *fd, vh_error *err)
+{
+    int held = vh__snapshot_dir_lock(d->s, d->id, LOCK_EX);
+
+    if (held == -EWOULDBLOCK)
+        return vh_error_set(err, VH_ESTATE, "snapshot %s: a VM or another command uses it; stop that first", d->id);
+    if (held < 0 && held != -ENOENT)
+        return vh_error_set(err, held, "lock %s/%s", d->s->path, d->id);
+    *fd = held;
+    return 0;
+}
+
+/* Told before there is any work in it. */
+static int check_replaceable(const vh__snapshot_draft *d, vh_error *err)
+{
+    vh_auto_fd int old = -1;
+
+    return d->again ? lock_old(d, &old, err) : 0;
+}
+
+int vh__snapshot_draft_begin(vh_snapshots *s, const cJSON *identity, bool again, const vh__wait *w,
+                             vh__snapshot_draft **draft, vh_error *err)
 {
     vh__snapshot_draft *d = NULL;
-    int rc = draft_new(s, identity, &d, err);
+    int rc = draft_new(s, identity, again, &d, err);
 
     if (rc)
         return rc;
     rc = lock_or_find(d, w, err);
+    if (rc == 0)
+        rc = check_replaceable(d, err);
     if (rc == 0)
         rc = create_file(d, "vmstate", &d->vmstate_fd, err);
     if (rc == 0)
@@ -234,13 +267,22 @@ static int write_manifest(vh__snapshot_draft *d, const vh__snapshot_facts *facts
 /* Everything is on the disk before the name is, so that a name never stands for a part. */
 static int put_in_place(vh__snapshot_draft *d, vh_error *err)
 {
+    vh_auto_fd int old = -1;
+    int rc = d->again ? lock_old(d, &old, err) : 0;
+
+    if (rc)
+        return rc;
     if (fsync(d->dir_fd) < 0)
         return vh_error_set(err, -errno, "sync %s/%s", d->s->path, d->name);
-    if (renameat(d->s->dir_fd, d->name, d->s->dir_fd, d->id) < 0)
+    if (renameat2(d->s->dir_fd, d->name, d->s->dir_fd, d->id, old >= 0 ? RENAME_EXCHANGE : 0) < 0)
         return vh_error_set(err, -errno, "rename %s/%s to %s", d->s->path, d->name, d->id);
     d->published = true;
     vh__fd_close(&d->dir_fd); /* unlocks it for those who open it */
-    return fsync(d->s->dir_fd) < 0 ? vh_error_set(err, -errno, "sync %s", d->s->path) : 0;
+    if (fsync(d->s->dir_fd) < 0)
+        return vh_error_set(err, -errno, "sync %s", d->s->path);
+    if (old >= 0)
+        discard(d);
+    return 0;
 }
 
 int vh__snapshot_draft_publish(vh__snapshot_draft *draft, const vh__snapshot_facts *facts, const char *label,

@@ -3,7 +3,7 @@
  *
  *     vh__snapshot_open(s, key, &snap, err)            there is one: restore from its descriptors, then close it
  *       VH_ENOTFOUND:
- *     vh__snapshot_draft_begin(s, identity, w, &d, err)
+ *     vh__snapshot_draft_begin(s, identity, false, w, &d, err)
  *       VH_EEXISTS: another run was first; open again
  *     ... the VMM writes its state to vh__snapshot_draft_vmstate_fd(d), the guest stands still ...
  *     vh__snapshot_draft_save_memory(d, memfd, size, w, err)
@@ -47,10 +47,12 @@ typedef struct vh__snapshot_draft vh__snapshot_draft;
 
 /**
  * Begins to make the snapshot of |identity| (borrowed for the call). Waits within |w| while another thread or process
- * makes the same one. On success the caller owns |*draft| (vh__snapshot_draft_abort()).
- * VH_EEXISTS: it is there, perhaps since this call; VH_ETIMEDOUT, VH_ECANCELED; -ENOMEM, -ENOSPC and the like.
+ * makes the same one. One that is there already is replaced if it is to be made |again|, in the moment of publishing and
+ * labels included, so that until then, and whatever fails, it stays. On success the caller owns |*draft|
+ * (vh__snapshot_draft_abort()).
+ * VH_EEXISTS: it is there, perhaps since this call; VH_ESTATE: (|again|) that one is in use; VH_ETIMEDOUT, VH_ECANCELED; -ENOMEM, -ENOSPC and the like.
  */
-VH_MUST_CHECK int vh__snapshot_draft_begin(vh_snapshots *s, const cJSON *identity, const vh__wait *w,
+VH_MUST_CHECK int vh__snapshot_draft_begin(vh_snapshots *s, const cJSON *identity, bool again, const vh__wait *w,
                                            vh__snapshot_draft **draft, vh_error *err);
 
 /** Descriptor of the empty state file, open for reading and writing; borrowed, valid until publish or abort. */
@@ -83,7 +85,7 @@ typedef struct vh__snapshot_facts {
 /**
  * Makes the draft the snapshot of its identity: syncs the files, writes the manifest last, renames the directory into
  * place and syncs that. |label| may be NULL. |id| gets its id. Afterwards the draft can only be aborted.
- * VH_ESTATE: no memory was saved, or no VMM state was written; VH_EINVALID: facts or |label| that cannot be;
+ * VH_ESTATE: no memory was saved, or no VMM state was written, or what it replaces is in use; VH_EINVALID: facts or |label| that cannot be;
  * -ENOSPC and the like.
  */
 VH_MUST_CHECK int vh__snapshot_draft_publish(vh__snapshot_draft *draft, const vh__snapshot_facts *facts,

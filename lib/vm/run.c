@@ -10,7 +10,7 @@
 #include "vm_priv.h"
 
 /* Boots and saves. Another process may have been quicker: its snapshot is as good. */
-static int make_snapshot(vh_vm *vm, const vh__wait *w, vh_error *err)
+static int make_snapshot(vh_vm *vm, bool again, const vh__wait *w, vh_error *err)
 {
     int rc;
 
@@ -19,7 +19,7 @@ static int make_snapshot(vh_vm *vm, const vh__wait *w, vh_error *err)
     vm->saving = false;
     if (rc)
         return rc;
-    rc = vh__vm_save(vm, w, vm->snapshot_id, err);
+    rc = vh__vm_save(vm, again, w, vm->snapshot_id, err);
     vh__vm_release(vm);
     return rc == VH_EEXISTS ? 0 : rc;
 }
@@ -90,7 +90,7 @@ static int restore(vh_vm *vm, const vh__wait *w, vh_error *err)
             return vh__vm_boot(vm, w, err);
         vh__log(vm->vms->o.env, VH_LOG_INFO, "vm", vm->id,
                 "no snapshot of %s yet: booting it, saving one, then restoring that", vm->image);
-        rc = make_snapshot(vm, w, err);
+        rc = make_snapshot(vm, false, w, err);
         if (rc)
             return rc;
         vm->engine = wanted;
@@ -154,15 +154,12 @@ static int find_snapshot(const vh_vm *vm, char id[VH_SNAPSHOT_ID], vh_error *err
     return rc;
 }
 
-/* Makes room for a new snapshot if it is wanted |again|. 0: there is one, which stays; VH_ENOTFOUND: there is none. */
+/* VH_ENOTFOUND: one has to be made, whether there is none or it is wanted |again|. 0: there is one, which stays. */
 static int look_for_snapshot(const vh_vm *vm, bool again, char id[VH_SNAPSHOT_ID], vh_error *err)
 {
     int rc = find_snapshot(vm, id, err);
 
-    if (!again || (rc && rc != VH_ECORRUPT))
-        return rc;
-    rc = vh_snapshots_remove(vm->vms->o.snapshots, id, err);
-    return rc ? rc : VH_ENOTFOUND;
+    return again && (rc == 0 || rc == VH_ECORRUPT) ? VH_ENOTFOUND : rc;
 }
 
 static int create_snapshot(vh_vm *vm, bool again, const vh__wait *w, char id[VH_SNAPSHOT_ID], vh_error *err)
@@ -173,7 +170,7 @@ static int create_snapshot(vh_vm *vm, bool again, const vh__wait *w, char id[VH_
         return rc;
     rc = look_for_snapshot(vm, again, id, err);
     if (rc == VH_ENOTFOUND) {
-        rc = make_snapshot(vm, w, err);
+        rc = make_snapshot(vm, again, w, err);
         if (rc == 0)
             rc = find_snapshot(vm, id, err); /* it may be another process's, which was quicker */
     }
@@ -223,7 +220,7 @@ int vh_vm_snapshot(vh_vm *vm, bool again, const vh_call *call, char *id, vh_erro
         return rc;
     rc = look_for_snapshot(vm, again, made, err);
     if (rc == VH_ENOTFOUND) {
-        rc = vh__vm_save_running(vm, &w, made, err);
+        rc = vh__vm_save_running(vm, again, &w, made, err);
         if (rc == VH_EEXISTS)
             rc = find_snapshot(vm, made, err); /* another VM was quicker */
     }

@@ -18,6 +18,7 @@
 struct save {
     vh_vm *vm;
     bool goes_on;
+    bool again; /* an older snapshot is replaced, in the end */
     vh__snapshot_draft *draft;
     int memfd;
     int64_t ready_ns, paused_ns;
@@ -137,7 +138,7 @@ static void rouse(struct save *s)
 static int save(struct save *s, const vh__wait *w, vh_phases *phases, vh_error *err)
 {
     int64_t began_ns = vh__clock_mono_ns();
-    int rc = vh__snapshot_draft_begin(s->vm->vms->o.snapshots, s->vm->spec.identity, w, &s->draft, err);
+    int rc = vh__snapshot_draft_begin(s->vm->vms->o.snapshots, s->vm->spec.identity, s->again, w, &s->draft, err);
 
     if (rc)
         return rc;
@@ -150,16 +151,16 @@ static int save(struct save *s, const vh__wait *w, vh_phases *phases, vh_error *
     return rc;
 }
 
-int vh__vm_save(vh_vm *vm, const vh__wait *w, char id[VH_SNAPSHOT_ID], vh_error *err)
+int vh__vm_save(vh_vm *vm, bool again, const vh__wait *w, char id[VH_SNAPSHOT_ID], vh_error *err)
 {
-    struct save s = { .vm = vm, .memfd = -1, .ready_ns = vh__clock_mono_ns(), .id = id };
+    struct save s = { .vm = vm, .again = again, .memfd = -1, .ready_ns = vh__clock_mono_ns(), .id = id };
 
     return save(&s, w, &vm->phases, err);
 }
 
-int vh__vm_save_running(vh_vm *vm, const vh__wait *w, char id[VH_SNAPSHOT_ID], vh_error *err)
+int vh__vm_save_running(vh_vm *vm, bool again, const vh__wait *w, char id[VH_SNAPSHOT_ID], vh_error *err)
 {
-    struct save s = { .vm = vm, .goes_on = true, .memfd = -1, .ready_ns = vm->phases.end_ns, .id = id };
+    struct save s = { .vm = vm, .goes_on = true, .again = again, .memfd = -1, .ready_ns = vm->phases.end_ns, .id = id };
     int rc = save(&s, w, NULL, err);
 
     if (rc == 0)

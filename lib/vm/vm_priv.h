@@ -140,9 +140,10 @@ void vh__shell_take(vh_vm *vm);
 
 /* save.c: both give the snapshot's id; VH_EEXISTS: there is one of that key */
 /** Saves the booted |vm|, which has served nobody, and ends it. */
-VH_MUST_CHECK int vh__vm_save(vh_vm *vm, const vh__wait *w, char id[VH_SNAPSHOT_ID], vh_error *err);
+VH_MUST_CHECK int vh__vm_save(vh_vm *vm, bool again, const vh__wait *w, char id[VH_SNAPSHOT_ID], vh_error *err);
 /** Saves the booted |vm|, which goes on, whether that succeeds or not. */
-VH_MUST_CHECK int vh__vm_save_running(vh_vm *vm, const vh__wait *w, char id[VH_SNAPSHOT_ID], vh_error *err);
+VH_MUST_CHECK int vh__vm_save_running(vh_vm *vm, bool again, const vh__wait *w, char id[VH_SNAPSHOT_ID],
+                                      vh_error *err);
 
 /* boot.c, restore.c, output.c */
 VH_MUST_CHECK int vh__vm_boot(vh_vm *vm, const vh__wait *w, vh_error *err);

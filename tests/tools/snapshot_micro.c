@@ -60,7 +60,7 @@ static void save_one(vh_snapshots *s, const cJSON *identity, int guest, size_t s
     vh_error err = { 0 };
     int64_t start;
 
-    must(vh__snapshot_draft_begin(s, identity, &w, &d, &err), &err);
+    must(vh__snapshot_draft_begin(s, identity, false, &w, &d, &err), &err);
     if (pwrite(vh__snapshot_draft_vmstate_fd(d), vmstate, VMSTATE, 0) != VMSTATE)
         must(vh_error_set(&err, VH_ESTATE, "write vmstate"), &err);
     start = vh__clock_mono_ns();

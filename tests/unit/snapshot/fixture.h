@@ -85,23 +85,21 @@ static inline const char *key_of(int n, char key[VH_DIGEST_TEXT])
     return key;
 }
 
-static inline int begin_within(vh_snapshots *s, int n, uint32_t ms, vh__snapshot_draft **d, vh_error *err)
+static inline int begin_within(vh_snapshots *s, int n, bool again, uint32_t ms, vh__snapshot_draft **d, vh_error *err)
 {
     vh__wait w = vh__wait_from(NULL, ms);
     cJSON *j = identity(n);
-    int rc = vh__snapshot_draft_begin(s, j, &w, d, err);
+    int rc = vh__snapshot_draft_begin(s, j, again, &w, d, err);
 
     cJSON_Delete(j);
     return rc;
 }
 
-/* Saves identity |n| from |memfd|; returns the first error. No assertions, so it may run in a child. */
-static inline int save(vh_snapshots *s, int n, int memfd, size_t size, const char *label, char id[VH_SNAPSHOT_ID],
-                       vh_error *err)
+/* Publishes |d| of |memfd|, and frees it, NULL if |rc|; returns the first error. */
+static inline int finish(vh__snapshot_draft *d, int rc, int memfd, size_t size, const char *label,
+                         char id[VH_SNAPSHOT_ID], vh_error *err)
 {
     vh__wait w = vh__wait_from(NULL, 20000);
-    vh__snapshot_draft *d = NULL;
-    int rc = begin_within(s, n, 20000, &d, err);
 
     if (rc == 0 && pwrite(vh__snapshot_draft_vmstate_fd(d), "devices", 7, 0) != 7)
         rc = vh_error_set(err, VH_ESTATE, "write vmstate");
@@ -111,6 +109,16 @@ static inline int save(vh_snapshots *s, int n, int memfd, size_t size, const cha
         rc = vh__snapshot_draft_publish(d, &some_facts, label, id, err);
     vh__snapshot_draft_abort(d);
     return rc;
+}
+
+/* Saves identity |n| from |memfd|; returns the first error. No assertions, so it may run in a child. */
+static inline int save(vh_snapshots *s, int n, int memfd, size_t size, const char *label, char id[VH_SNAPSHOT_ID],
+                       vh_error *err)
+{
+    vh__snapshot_draft *d = NULL;
+    int rc = begin_within(s, n, false, 20000, &d, err);
+
+    return finish(d, rc, memfd, size, label, id, err);
 }
 
 /* Path of |file| of snapshot |id|, or of what is called |id| when |file| is "". */

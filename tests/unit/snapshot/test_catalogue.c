@@ -331,7 +331,7 @@ static void the_manifest_is_given_as_text_with_the_makers_machine(void **state)
     (void)state;
     fixture_init(&f);
     facts.machine = machine;
-    assert_ok(begin_within(f.s, 1, 1000, &d, &err), err);
+    assert_ok(begin_within(f.s, 1, false, 1000, &d, &err), err);
     assert_int_equal(pwrite(vh__snapshot_draft_vmstate_fd(d), "x", 1, 0), 1);
     assert_ok(vh__snapshot_draft_save_memory(d, f.memfd, MEMORY, &w, &err), err);
     assert_ok(vh__snapshot_draft_publish(d, &facts, NULL, id, &err), err);

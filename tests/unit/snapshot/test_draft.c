@@ -21,14 +21,46 @@ static void the_second_maker_waits_and_then_finds_it_there(void **state)
 
     (void)state;
     fixture_init(&f);
-    assert_ok(begin_within(f.s, 1, 1000, &d, &err), err);
-    assert_int_equal(begin_within(f.s, 1, 30, &other, &err), VH_ETIMEDOUT);
-    assert_ok(begin_within(f.s, 2, 1000, &other, &err), err); /* another key does not wait */
+    assert_ok(begin_within(f.s, 1, false, 1000, &d, &err), err);
+    assert_int_equal(begin_within(f.s, 1, false, 30, &other, &err), VH_ETIMEDOUT);
+    assert_ok(begin_within(f.s, 2, false, 1000, &other, &err), err); /* another key does not wait */
     vh__snapshot_draft_abort(other);
     vh__snapshot_draft_abort(d);
     assert_int_equal(count_entries(&f), 0);
     assert_ok(save(f.s, 1, f.memfd, MEMORY, NULL, id, &err), err);
-    assert_int_equal(begin_within(f.s, 1, 1000, &other, &err), VH_EEXISTS);
+    assert_int_equal(begin_within(f.s, 1, false, 1000, &other, &err), VH_EEXISTS);
+    assert_int_equal(count_entries(&f), 1);
+    fixture_fini(&f);
+}
+
+static void what_is_made_again_takes_the_place_in_the_end(void **state)
+{
+    fixture f;
+    char id[VH_SNAPSHOT_ID], key[VH_DIGEST_TEXT];
+    vh__snapshot_draft *d;
+    vh__snapshot *snap;
+    struct stat before, after;
+    vh_error err = { 0 };
+
+    (void)state;
+    fixture_init(&f);
+    assert_ok(save(f.s, 1, f.memfd, MEMORY, "hello", id, &err), err);
+    assert_int_equal(stat(path_of(&f, id, ""), &before), 0);
+    assert_ok(begin_within(f.s, 1, true, 1000, &d, &err), err);
+    vh__snapshot_draft_abort(d); /* as after a save that failed */
+    assert_ok(vh_snapshots_verify(f.s, "hello", NULL, &err), err);
+    assert_int_equal(stat(path_of(&f, id, ""), &after), 0);
+    assert_int_equal(before.st_ino, after.st_ino);
+    assert_ok(begin_within(f.s, 1, true, 1000, &d, &err), err);
+    assert_ok(vh__snapshot_open(f.s, key_of(1, key), &snap, &err), err); /* it is there yet, and taken meanwhile */
+    assert_int_equal(finish(d, 0, f.memfd, MEMORY, NULL, id, &err), VH_ESTATE);
+    assert_int_equal(begin_within(f.s, 1, true, 1000, &d, &err), VH_ESTATE);
+    vh__snapshot_close(snap);
+    assert_ok(begin_within(f.s, 1, true, 1000, &d, &err), err);
+    assert_ok(finish(d, 0, f.memfd, MEMORY, NULL, id, &err), err);
+    assert_ok(vh_snapshots_verify(f.s, "hello", NULL, &err), err);
+    assert_int_equal(stat(path_of(&f, id, ""), &after), 0);
+    assert_int_not_equal(before.st_ino, after.st_ino);
     assert_int_equal(count_entries(&f), 1);
     fixture_fini(&f);
 }
@@ -248,7 +280,7 @@ static void a_dead_makers_files_make_room_for_the_next(void **state)
     fixture_init(&f);
     pid = fork();
     if (pid == 0) {
-        (void)begin_within(f.s, 1, 1000, &d, NULL);
+        (void)begin_within(f.s, 1, false, 1000, &d, NULL);
         raise(SIGKILL);
     }
     assert_int_equal(waitpid(pid, NULL, 0), pid);
@@ -274,11 +306,11 @@ static void what_is_not_whole_is_not_published(void **state)
     (void)state;
     nameless.vmm_version = NULL;
     fixture_init(&f);
-    assert_ok(begin_within(f.s, 1, 1000, &d, &err), err);
+    assert_ok(begin_within(f.s, 1, false, 1000, &d, &err), err);
     assert_int_equal(vh__snapshot_draft_save_memory(d, f.memfd, 100, &w, &err), VH_EINVALID);
     assert_int_equal(vh__snapshot_draft_save_memory(d, f.memfd, MEMORY, &over, &err), VH_ETIMEDOUT);
     vh__snapshot_draft_abort(d);
-    assert_ok(begin_within(f.s, 1, 1000, &d, &err), err);
+    assert_ok(begin_within(f.s, 1, false, 1000, &d, &err), err);
     assert_int_equal(vh__snapshot_draft_publish(d, &some_facts, NULL, id, &err), VH_ESTATE);
     assert_ok(vh__snapshot_draft_save_memory(d, f.memfd, MEMORY, &w, &err), err);
     assert_int_equal(vh__snapshot_draft_publish(d, &some_facts, NULL, id, &err), VH_ESTATE); /* empty vmstate */
@@ -301,7 +333,7 @@ static void memory_shorter_than_said_is_an_error(void **state)
 
     (void)state;
     fixture_init(&f);
-    assert_ok(begin_within(f.s, 1, 1000, &d, &err), err);
+    assert_ok(begin_within(f.s, 1, false, 1000, &d, &err), err);
     assert_int_equal(vh__snapshot_draft_save_memory(d, f.memfd, 2 * MEMORY, &w, &err), VH_ECORRUPT);
     vh__snapshot_draft_abort(d);
     fixture_fini(&f);
@@ -344,6 +376,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_second_maker_waits_and_then_finds_it_there),
+        cmocka_unit_test(what_is_made_again_takes_the_place_in_the_end),
         cmocka_unit_test(of_racing_threads_one_saves),
         cmocka_unit_test(of_racing_processes_one_saves),
         cmocka_unit_test(killed_at_any_system_call_a_save_leaves_all_or_nothing),
