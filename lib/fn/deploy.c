@@ -185,17 +185,17 @@ static int add_empty(vh_functions *f, struct record *r, struct function **fn, vh
     return 0;
 }
 
-/* Under |f->edit|. Takes |r| on success. */
-static int apply(vh_functions *f, struct record *r, vh_error *err)
+/* Under |f->edit|. Takes |r| on success. VH_ENOTFOUND: only what is deployed already |must_be|, and it is not. */
+static int apply(vh_functions *f, struct record *r, bool must_be, vh_error *err)
 {
     struct function *fn, *made = NULL;
     bool same;
     int rc;
 
     pthread_mutex_lock(&f->mutex);
-    fn = vh__function_find(f, r->spec.name, NULL);
+    fn = vh__function_find(f, r->spec.name, must_be ? err : NULL);
     same = succeed(fn ? fn->record : NULL, r) || !fn;
-    rc = check_budget(f, r, err);
+    rc = fn || !must_be ? check_budget(f, r, err) : VH_ENOTFOUND;
     if (rc == 0 && !fn)
         rc = add_empty(f, r, &made, err);
     pthread_mutex_unlock(&f->mutex);
@@ -224,7 +224,8 @@ static bool is_deployed(vh_functions *f, const char *name, vh_error *err)
     return is;
 }
 
-int vh_functions_deploy(vh_functions *f, const vh_function_spec *spec, const vh_call *call, vh_error *err)
+/* It may have been removed while its image was pulled: an update does not bring it back. */
+static int deploy(vh_functions *f, const vh_function_spec *spec, bool update, const vh_call *call, vh_error *err)
 {
     struct record *r;
     int rc = vh__record_new(spec, &r, err);
@@ -235,12 +236,17 @@ int vh_functions_deploy(vh_functions *f, const vh_function_spec *spec, const vh_
     rc = look_at_image(f, r, call, err);
     if (rc == 0) {
         pthread_mutex_lock(&f->edit);
-        rc = apply(f, r, err);
+        rc = apply(f, r, update, err);
         pthread_mutex_unlock(&f->edit);
     }
     if (rc)
         drop(f, r);
     return rc;
+}
+
+int vh_functions_deploy(vh_functions *f, const vh_function_spec *spec, const vh_call *call, vh_error *err)
+{
+    return deploy(f, spec, false, call, err);
 }
 
 int vh_functions_update(vh_functions *f, const vh_function_spec *spec, const vh_call *call, vh_error *err)
@@ -249,7 +255,7 @@ int vh_functions_update(vh_functions *f, const vh_function_spec *spec, const vh_
 
     if (rc)
         return rc;
-    return is_deployed(f, spec->name, err) ? vh_functions_deploy(f, spec, call, err) : VH_ENOTFOUND;
+    return is_deployed(f, spec->name, err) ? deploy(f, spec, true, call, err) : VH_ENOTFOUND;
 }
 
 /* A copy of what is deployed as |name|. Under |f->edit|. */
@@ -281,7 +287,7 @@ static int scale(vh_functions *f, const char *name, uint32_t min, uint32_t max, 
     r->spec.max = max ? max : r->spec.max;
     rc = vh__record_check(&r->spec, err);
     if (rc == 0)
-        rc = apply(f, r, err);
+        rc = apply(f, r, true, err);
     if (rc)
         drop(f, r);
     return rc;
