@@ -404,16 +404,17 @@ static int load_one(vh_functions *f, const char *file, const char *path, vh_erro
     return rc;
 }
 
-/* One bad file is no reason to do without all the others. */
+/* One bad file is no reason to do without all the others. What only could not be read now may be good. */
 static void set_aside(const vh_functions *f, const char *path, const vh_error *why)
 {
-    vh_auto_free char *aside = vh__strf("%s.bad", path);
+    bool read = why->code == VH_EINVALID || why->code == VH_ELIMIT || why->code == VH_EPROTOCOL;
+    vh_auto_free char *aside = read ? vh__strf("%s.bad", path) : NULL;
 
     if (aside && rename(path, aside) == 0)
         vh__log(f->o.env, VH_LOG_ERROR, "fn", NULL, "%s cannot be used (%s) and was set aside as %s", path, why->msg,
                 aside);
     else
-        vh__log(f->o.env, VH_LOG_ERROR, "fn", NULL, "%s cannot be used: %s", path, why->msg);
+        vh__log(f->o.env, VH_LOG_ERROR, "fn", NULL, "%s is not served, and stays: %s", path, why->msg);
 }
 
 static bool is_record(const char *file)

@@ -423,6 +423,23 @@ static void functions_and_addresses_are_there_again(void **state)
     fini(&b);
 }
 
+static void what_cannot_be_read_now_stays(void **state)
+{
+    char path[160];
+    struct bed b;
+
+    (void)state;
+    init(&b);
+    write_file(&b, "bad.json", "{}", 2);
+    path_of(&b, "dir.json", path);
+    assert_int_equal(mkdir(path, 0700), 0); /* root may read all files, but not that */
+    serve(&b);
+    assert_int_equal(access(path, F_OK), 0);
+    path_of(&b, "bad.json", path);
+    assert_int_equal(access(path, F_OK), -1);
+    fini(&b);
+}
+
 static void a_second_process_is_refused(void **state)
 {
     vh_functions *second;
@@ -760,6 +777,7 @@ int main(void)
         cmocka_unit_test(a_vm_that_dies_while_it_is_saved_is_replaced),
         cmocka_unit_test(budgets_hold_while_functions_take_turns),
         cmocka_unit_test(functions_and_addresses_are_there_again),
+        cmocka_unit_test(what_cannot_be_read_now_stays),
         cmocka_unit_test(a_second_process_is_refused),
         cmocka_unit_test(removing_waits_for_calls_and_forgets_the_file),
         cmocka_unit_test(a_paused_instance_gets_no_calls_and_is_not_saved),
