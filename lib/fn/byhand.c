@@ -97,17 +97,31 @@ static void let_go(struct hand *h)
 
 #define HAND_MS 30000
 
+/* What is left of |w|, which bounds waiting for one's turn and the operation together. */
+static vh_call rest_of(const vh_call *call, const vh__wait *w)
+{
+    vh_call rest = { .size = sizeof(rest) };
+
+    if (call)
+        memcpy(&rest, call, VH_MIN(call->size, sizeof(rest)));
+    rest.size = sizeof(rest);
+    rest.timeout_ms = (uint32_t)VH_MAX(1, vh__wait_left_ms(w));
+    return rest;
+}
+
 static int set_paused(vh_functions *f, const char *vm, bool paused, const vh_call *call, vh_error *err)
 {
     int (*operation)(vh_vm *, const vh_call *, vh_error *) = paused ? f->ops->pause : f->ops->resume;
     vh__wait w = vh__wait_from(call, HAND_MS);
     struct hand h = { .f = f, .vm = vm, .err = err };
+    vh_call rest;
     int rc = operation ? take(&h, &w) : vh_error_set(err, VH_EUNSUPPORTED, "VM %s: it cannot be paused", vm);
 
     if (rc)
         return rc;
+    rest = rest_of(call, &w);
     if (h.body->inst->paused != paused)
-        rc = operation(h.body->vm, call, err);
+        rc = operation(h.body->vm, &rest, err);
     vh__functions_lock_after_op(h.body);
     if (rc == 0 && h.body->inst->paused != paused) {
         vh__functions_tell(f, paused ? "instance.paused" : "instance.resumed", h.body->record->spec.name,
@@ -151,14 +165,16 @@ int vh_functions_vm_kill(vh_functions *f, const char *vm, const vh_call *call, v
 
 int vh_functions_vm_snapshot(vh_functions *f, const char *vm, const vh_call *call, char *id, vh_error *err)
 {
-    vh__wait w = vh__wait_from(call, HAND_MS);
+    vh__wait w = vh__wait_from(call, HAND_MS + f->o.boot_ms);
     struct hand h = { .f = f, .vm = vm, .saves = true, .err = err };
     char saved[VH_IMAGE_DIGEST] = "";
+    vh_call rest;
     int rc = f->ops->save ? take(&h, &w) : vh_error_set(err, VH_EUNSUPPORTED, "VM %s: it cannot be saved", vm);
 
     if (rc)
         return rc;
-    rc = f->ops->save(h.body->vm, true, call, saved, err);
+    rest = rest_of(call, &w);
+    rc = f->ops->save(h.body->vm, true, &rest, saved, err);
     if (rc == 0)
         snprintf(id, VH_SNAPSHOT_ID, "%.*s", VH_SNAPSHOT_ID - 1, saved);
     vh__functions_lock_after_op(h.body);

@@ -28,7 +28,8 @@ struct fakes {
     atomic_uint runs, alive, most_alive, saves, tends; /* counted */
     atomic_bool fail, hang;                            /* of runs to come */
     atomic_bool die_saved;                             /* the next one dies while it is saved */
-    atomic_uint start_ms;
+    atomic_uint start_ms, save_ms;
+    atomic_uint pause_ms; /* what the last pause was given */
     atomic_bool boot;    /* they come up by booting */
     uint16_t port;       /* of the server */
     int listener;
@@ -98,6 +99,7 @@ static int fake_save(vh_vm *vm, bool again, const vh_call *call, char *id, vh_er
 {
     (void)again;
     (void)call;
+    usleep(fake_of(vm)->all->save_ms * 1000);
     fake_of(vm)->gone = atomic_exchange(&fake_of(vm)->all->die_saved, false);
     if (fake_of(vm)->gone)
         return vh_error_set(err, VH_EVMM, "the fake VM died");
@@ -111,6 +113,13 @@ static int fake_nothing(vh_vm *vm, const vh_call *call, vh_error *err)
     (void)vm;
     (void)call;
     (void)err;
+    return 0;
+}
+
+static int fake_pause(vh_vm *vm, const vh_call *call, vh_error *err)
+{
+    (void)err;
+    fake_of(vm)->all->pause_ms = call->timeout_ms;
     return 0;
 }
 
@@ -158,7 +167,7 @@ static const vh__functions_vms fake_vms = {
     .run = fake_run,
     .facts = fake_facts,
     .save = fake_save,
-    .pause = fake_nothing,
+    .pause = fake_pause,
     .resume = fake_nothing,
     .tend = fake_tend,
     .event_fd = fake_event_fd,

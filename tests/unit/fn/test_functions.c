@@ -502,6 +502,26 @@ static void a_paused_instance_gets_no_calls_and_is_not_saved(void **state)
     fini(&b);
 }
 
+static void the_turn_and_what_is_done_by_hand_have_one_deadline(void **state)
+{
+    vh_call call = { .size = sizeof(call), .timeout_ms = 10000 };
+    vh_function_spec s = spec_of("hello");
+    struct bed b;
+    vh_error err = { 0 };
+
+    (void)state;
+    init(&b);
+    s.min = 1;
+    b.fakes.boot = true;
+    b.fakes.save_ms = 500;
+    store(&b, &s);
+    serve(&b);
+    until(&b, "hello", info.ready == 1); /* and being saved */
+    assert_ok(vh_functions_vm_pause(b.f, "vm-", &call, &err), err);
+    assert_in_range(b.fakes.pause_ms, 1, 9900);
+    fini(&b);
+}
+
 static void a_booted_instance_is_saved_and_a_restored_one_tended(void **state)
 {
     vh_function_spec s = spec_of("hello");
@@ -781,6 +801,7 @@ int main(void)
         cmocka_unit_test(a_second_process_is_refused),
         cmocka_unit_test(removing_waits_for_calls_and_forgets_the_file),
         cmocka_unit_test(a_paused_instance_gets_no_calls_and_is_not_saved),
+        cmocka_unit_test(the_turn_and_what_is_done_by_hand_have_one_deadline),
         cmocka_unit_test(a_booted_instance_is_saved_and_a_restored_one_tended),
         cmocka_unit_test(events_are_handed_on),
         cmocka_unit_test(a_wait_does_without_a_descriptor),
