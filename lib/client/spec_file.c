@@ -1,6 +1,7 @@
 /*
  * A file of functions: a list of mappings of scalars, and of one mapping, `env`. libyaml makes a tree of it that knows
- * where each node stood; nothing below goes deeper than these levels, so no alias can make it large.
+ * where each node stood. Nothing below goes deeper than these levels, and what is made of the tree is bounded as a whole,
+ * so that aliases cannot make it large.
  */
 #include "client_priv.h"
 
@@ -32,6 +33,7 @@ struct reader {
     yaml_document_t document;
     struct entry *entries;
     size_t n;
+    size_t made; /* bytes of environment; without aliases no more than the file has */
     vh_error *err;
 };
 
@@ -71,6 +73,16 @@ static int check_unique(struct reader *r, const yaml_node_t *mapping, size_t at)
     return 0;
 }
 
+/* Adds a variable. */
+static int add_env(struct reader *r, struct entry *e, const yaml_node_t *key, const yaml_node_t *value)
+{
+    r->made += key->data.scalar.length + value->data.scalar.length + strlen("=") + 1;
+    if (r->made > FILE_MAX)
+        return refuse(r, &value->start_mark, "with its aliases spelled out the file has more than 1 MiB");
+    e->env[e->nenv] = vh__strf("%s=%s", text_of(key), text_of(value));
+    return e->env[e->nenv] ? 0 : vh_error_set(r->err, -ENOMEM, "%s", r->path);
+}
+
 static int read_env(struct reader *r, struct entry *e, const yaml_node_t *node)
 {
     size_t n = node->type == YAML_MAPPING_NODE ? count_pairs(node) : 0;
@@ -93,9 +105,9 @@ static int read_env(struct reader *r, struct entry *e, const yaml_node_t *node)
             return refuse(r, &key->start_mark, "the name of a variable must be a plain word without '='");
         if (!text_of(value))
             return refuse(r, &value->start_mark, "the value of a variable must be a text");
-        e->env[e->nenv] = vh__strf("%s=%s", text_of(key), text_of(value));
-        if (!e->env[e->nenv])
-            return vh_error_set(r->err, -ENOMEM, "%s", r->path);
+        rc = add_env(r, e, key, value);
+        if (rc)
+            return rc;
     }
     return 0;
 }

@@ -2,6 +2,7 @@
 #include "testenv.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <vhive/client.h>
 
@@ -25,6 +26,14 @@ static int note(const vh_function_spec *s, void *arg, vh_error *err)
     for (size_t i = 0; s->env && s->env[i]; i++)
         n += (size_t)snprintf(seen->text + n, sizeof(seen->text) - n, " %s", s->env[i]);
     strcat(seen->text, ";");
+    return 0;
+}
+
+static int count(const vh_function_spec *s, void *arg, vh_error *err)
+{
+    (void)s;
+    (void)err;
+    ((struct seen *)arg)->n++;
     return 0;
 }
 
@@ -123,6 +132,41 @@ static void a_fault_is_told_with_its_place(void **state)
     testenv_fini(&t);
 }
 
+/* A variable as large as |bytes|, which |times| functions share. */
+static int read_shared(const testenv *t, size_t bytes, unsigned times, struct seen *seen, vh_error *err)
+{
+    size_t room = bytes + 128 * (size_t)times + 64, n;
+    char *yaml = malloc(room);
+    int rc;
+
+    assert_non_null(yaml);
+    n = (size_t)snprintf(yaml, room, "- { name: f0, image: i, env: &env { A: '");
+    memset(yaml + n, 'x', bytes);
+    n += bytes;
+    n += (size_t)snprintf(yaml + n, room - n, "' } }\n");
+    for (unsigned i = 1; i < times; i++)
+        n += (size_t)snprintf(yaml + n, room - n, "- { name: f%u, image: i, env: *env }\n", i);
+    rc = read_text(t, yaml, count, seen, err);
+    free(yaml);
+    return rc;
+}
+
+static void aliases_do_not_make_a_file_large(void **state)
+{
+    struct seen seen = { 0 };
+    testenv t;
+    vh_error err = { 0 };
+
+    (void)state;
+    testenv_init(&t);
+    assert_ok(read_shared(&t, 100, 1000, &seen, &err), err);
+    assert_int_equal(seen.n, 1000);
+    assert_int_equal(read_shared(&t, 900000, 1000, &seen, &err), VH_EINVALID);
+    assert_non_null(strstr(err.msg, "aliases"));
+    assert_int_equal(seen.n, 1000);
+    testenv_fini(&t);
+}
+
 static void what_takes_the_functions_can_end_it(void **state)
 {
     struct seen seen = { 0 };
@@ -194,6 +238,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_has_what_functions_are),
         cmocka_unit_test(a_fault_is_told_with_its_place),
+        cmocka_unit_test(aliases_do_not_make_a_file_large),
         cmocka_unit_test(what_takes_the_functions_can_end_it),
         cmocka_unit_test(every_key_says_what_it_takes),
         cmocka_unit_test(running_out_of_memory_unwinds),
