@@ -1,7 +1,8 @@
 /*
  * The function of guest_boot.py. "serve": tells of itself, listens on 8080 and answers each line it is sent with what
- * it names: "clock", "random", "env", "generation", "root", "die". "exit N", "flood MIB": as they say. "serve note"
- * tells each signal that comes, "serve obey" then ends with code 40. As a hook it takes a second.
+ * it names: "clock", "random", "env", "generation", "root", "die", and an HTTP request with its first line, generation
+ * and environment. "exit N", "flood MIB": as they say. "serve note" tells each signal that comes, "serve obey" then ends
+ * with code 40. As a hook it takes a second.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -65,6 +66,17 @@ static size_t check_root(char *to, size_t cap)
     return n ? n : (size_t)snprintf(to, cap, "fine");
 }
 
+static size_t page(const char *request, char *to, size_t cap)
+{
+    size_t n = (size_t)snprintf(to, cap, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n%.*s\n",
+                                (int)strcspn(request, "\r"), request);
+
+    if (n >= cap)
+        return 0;
+    n += slurp("/run/vhive/generation", to + n, cap - n);
+    return n + slurp("/run/vhive/env", to + n, cap - n);
+}
+
 static size_t answer(const char *question, char *to, size_t cap)
 {
     struct timespec t;
@@ -84,6 +96,8 @@ static size_t answer(const char *question, char *to, size_t cap)
         n = slurp("/run/vhive/generation", to, cap);
     if (strncmp(question, "root", 4) == 0)
         n = check_root(to, cap);
+    if (strncmp(question, "GET ", 4) == 0)
+        n = page(question, to, cap);
     if (strncmp(question, "die", 3) == 0)
         abort();
     return n;
@@ -111,7 +125,7 @@ static int serve(void)
 {
     struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(8080) };
     int s = socket(AF_INET, SOCK_STREAM, 0), k;
-    char question[64], text[1024];
+    char question[1024], text[2048];
 
     if (bind(s, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(s, 16) < 0)
         return 1;
