@@ -4,11 +4,13 @@
 connection of its own is lost, while clones of it answer though its connections of then are dead in them."""
 import http.client
 import json
+import os
+import signal
 import subprocess
 import threading
 import time
 
-from vhive_e2e import CTL, check, ctl, ctl_ok, image, need
+from vhive_e2e import CTL, check, children, command_of, ctl, ctl_ok, image, need
 from vhive_vm_host import VmHost
 
 need("root", "qemu", "uffd")
@@ -74,6 +76,17 @@ def is_paused_by_others(host):
     host.do("freeze")
     host.do("resume")
     clock_is_right(host, "frozen by its id, resumed by its owner")
+
+
+def goes_on_after_a_pause_without_answer(host):
+    vmm = [p for p in children(host.process.pid) if command_of(p).startswith("qemu-system")][0]
+    os.kill(vmm, signal.SIGSTOP)
+    host.refuses("freeze", "VH_ETIMEDOUT")
+    os.kill(vmm, signal.SIGCONT)
+    check(host.do("look") == "runs", "a pause that failed is told as one")
+    host.get("/clock")
+    time.sleep(0.2)  # the clock is mended behind it
+    clock_is_right(host, "after a pause that failed")
 
 
 class Load(threading.Thread):
@@ -167,6 +180,7 @@ check(host.run("reap", "boot") == "", "a booted VM came from a snapshot")
 started = host.get("/file?name=started")
 pauses(host)
 is_paused_by_others(host)
+goes_on_after_a_pause_without_answer(host)
 made = saves(host)
 survives_saves_that_fail(host)
 host.do("pause")
