@@ -121,18 +121,27 @@ static const vh__step save_steps[] = {
     { .id = "snapshot-publish", .run = publish },
 };
 
+static int try_to_go_on(struct save *s, vh_error *why)
+{
+    vh__wait w = vh__wait_from(NULL, GO_ON_MS);
+
+    return go_on(s->vm, &w, why);
+}
+
 /*
- * After a save that failed half-way: whatever the caller's bounds were, the function is not left frozen. A VM that has
- * ended needs no more words.
+ * After a save that failed half-way: whatever the caller's bounds were, the function is not left frozen. It is ended
+ * rather, which whoever waits for it learns. One that goes on and only is late with its answer has nothing to do the
+ * second time. A VM that has ended needs no more words.
  */
 static void rouse(struct save *s)
 {
-    vh__wait w = vh__wait_from(NULL, GO_ON_MS);
     vh_error why = { 0 };
 
-    if (go_on(s->vm, &w, &why) == VH_ETIMEDOUT)
-        vh__log(s->vm->vms->o.env, VH_LOG_ERROR, "vm", s->vm->id, "it could not be saved, and does not go on: %s",
-                why.msg);
+    if (try_to_go_on(s, &why) != VH_ETIMEDOUT || try_to_go_on(s, &why) != VH_ETIMEDOUT)
+        return;
+    vh__log(s->vm->vms->o.env, VH_LOG_ERROR, "vm", s->vm->id, "it could not be saved, does not go on, and is ended: %s",
+            why.msg);
+    vh_vm_kill(s->vm);
 }
 
 static int save(struct save *s, const vh__wait *w, vh_phases *phases, vh_error *err)
