@@ -75,6 +75,7 @@ told("guest that is silent", run(hello, env={"VHIVE_TIMEOUT_HELLO": "300ms"}), "
 told("QEMU missing", run(hello, env={"VHIVE_VMM_QEMU": "/nonexistent/qemu"}), "/nonexistent/qemu", "install")
 told("too little memory", run(hello, "--memory", "1M"), "memory", "96M")
 told("answer too late", run(hello, "--timeout", "1ms"), "--timeout 1ms", "deadline")
+told("no call to bound", ctl("run", hello, "--timeout", "1s"), "--timeout", "--invoke")
 told("bad specification", ctl("run", hello, "--invoke", "smtp:x"), "smtp")
 told("unknown engine", ctl("run", hello, "--engine", "warp"), "warp", "reap")
 
