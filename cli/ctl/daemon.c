@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "complete.h"
 
@@ -20,6 +21,16 @@ int ctl_client(cli *c, vh_client **client, vh_error *err)
     return vh_client_new(*set ? set : path, client, err);
 }
 
+/* Whether two paths are of one directory; of one that is not there yet, by its name. */
+static bool is_same_dir(const char *a, const char *b)
+{
+    struct stat x, y;
+
+    if (strcmp(a, b) == 0)
+        return true;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 int ctl_daemon_find(cli *c, vh_client **client, vh_error *err)
 {
     vh_call call = { .size = sizeof(call), .timeout_ms = ANSWER_MS, .cancel = c->cancel };
@@ -33,7 +44,7 @@ int ctl_daemon_find(cli *c, vh_client **client, vh_error *err)
         rc = ctl_client(c, &found, &why);
     if (rc == 0)
         rc = vh_client_version(found, &call, &info, &why);
-    if (rc == 0 && strcmp(info.state_dir, vh_config_str(c->config, "state_dir")) == 0) {
+    if (rc == 0 && is_same_dir(info.state_dir, vh_config_str(c->config, "state_dir"))) {
         *client = found;
         return 0;
     }
