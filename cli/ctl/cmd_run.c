@@ -243,7 +243,7 @@ static int prepare(struct run *r, vh_run_options *o, vh_error *err)
         rc = vh_engine_parse(engine, &o->engine, err);
     if (rc == 0 && o->label && o->engine == VH_ENGINE_BOOT)
         rc = vh_error_set(err, VH_EINVALID, "--snapshot: engine boot neither saves nor restores one; leave one of them out");
-    if (rc == 0 && !spec && cli_parser_value(&r->c->args, "timeout"))
+    if (rc == 0 && !spec && vh_config_source_of(r->c->config, "timeout.invoke") == VH_CONFIG_FROM_FLAG)
         rc = vh_error_set(err, VH_EINVALID, "--timeout: it bounds the answer to --invoke; leave it out or name that too");
     if (rc == 0 && spec)
         rc = vh_invoke_parse(spec, &r->request, err);
